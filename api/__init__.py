@@ -1,0 +1,1 @@
+"""Northbound: HTTP for tenants. A shell: it parses, asks the store, and translates errors."""

@@ -1,0 +1,54 @@
+"""The API: one FastAPI app for all northbound interfaces, stateless, built from settings and nothing else.
+
+`create_app` is called by the process and by tests; there is no app at import time, so nothing is configured by accident.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from api import health, problems, requests
+from api.cursors import Cursors
+from api.openapi import document
+from api.roots import Roots, ca_pin
+from api.v1 import clusters, documents, meshes, revisions
+from isthmus import __version__
+from isthmus.adapters.sealer import Sealer
+from isthmus.settings import Settings
+from isthmus.store.database import AsyncDatabase
+
+DESCRIPTION = "Isthmus, a managed multi-cluster service mesh: every change is planned, proven, and told when it is live."
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app of one process."""
+    sealer = Sealer.open(settings.master_key_file)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await app.state.database.close()
+
+    app = FastAPI(
+        title="Isthmus", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+    )
+    app.state.settings = settings
+    app.state.database = AsyncDatabase(settings.database_url)
+    app.state.cursors = Cursors(sealer.derive("cursors"))
+    app.state.roots = Roots(sealer)
+    app.state.hub_ca_pin = ca_pin(settings.link_ca_cert)
+    problems.install(app)
+    requests.install(app)
+    app.include_router(health.router)
+    app.include_router(_v1())
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _v1() -> APIRouter:
+    """Everything under /v1; meshes before the kinds inside them, so that literal paths win."""
+    out = APIRouter(prefix="/v1")
+    for part in (meshes.router, revisions.router, clusters.router, documents.router()):
+        out.include_router(part)
+    return out

@@ -1,0 +1,61 @@
+"""bodies: JSON requests, read whole or refused whole, before anything looks at their meaning.
+
+Ours instead of FastAPI's because a mesh definition's violations are the model's to report, all at once and with JSON
+pointers, and because a key given twice must not silently win.
+"""
+
+import json
+from typing import Any
+
+from fastapi import Request
+
+from api.problems import Problem
+from isthmus.errors import Invalid, Violation
+
+MOST = 1024 * 1024
+"""Bytes of a body (product.md §2.5)."""
+
+
+async def read(request: Request) -> bytes:
+    """The body; 413 as soon as it proves larger than `MOST`, whatever its headers say."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > MOST:
+        raise _too_large()
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST:
+            raise _too_large()
+    return bytes(body)
+
+
+async def read_json(request: Request) -> Any:  # noqa: ANN401 - JSON
+    """The decoded body: 415 for another media type, 400 for what is not JSON, 422 for a key given twice."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in {"application/json", ""} and not kind.endswith("+json"):
+        raise Problem(415, "unsupported_media_type", f"send application/json, not {kind}")
+    body = await read(request)
+    twice: list[str] = []
+
+    def pairs(listed: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(listed)
+        if len(found) < len(listed):
+            names = [name for name, _ in listed]
+            twice.extend(sorted({n for n in names if names.count(n) > 1}))
+        return found
+
+    try:
+        value = json.loads(body, object_pairs_hook=pairs, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as e:
+        raise Problem(400, "not_json", f"the body is not JSON: {e}") from e
+    if twice:
+        raise Invalid(Violation("", "duplicate_key", f"the key {name!r} is given twice in one object") for name in twice)
+    return value
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _too_large() -> Problem:
+    return Problem(413, "body_too_large", f"a body has at most {MOST} bytes")

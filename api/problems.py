@@ -1,0 +1,111 @@
+"""problems: every answer that is not what was asked for, as RFC 9457 `application/problem+json`.
+
+One table from our kinds of error to HTTP; routes raise, this file answers. What is our own bug becomes a 500 that says
+nothing but its request id. Other tenants' things are 404, never 403: existence must not leak.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from isthmus.errors import Invalid, InUse, IsthmusError, Kind, StaleRevision, Violation
+
+MEDIA_TYPE = "application/problem+json"
+DOCS = "/docs/problems#"
+STATUS: Mapping[Kind, int] = {
+    Kind.INVALID: 422,
+    Kind.DENIED: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.EXHAUSTED: 429,
+    Kind.UNAVAILABLE: 503,
+}
+RETRYABLE = frozenset({429, 503})
+
+log = logging.getLogger("isthmus.api")
+
+
+class Problem(Exception):  # noqa: N818 - it is an answer, not a failure of ours
+    """An answer that only HTTP knows: a missing precondition, a body that is too large, no sign-in."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.code, self.detail, self.headers = status, code, detail, dict(headers or {})
+        super().__init__(detail)
+
+
+def answer(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    violations: tuple[Violation, ...] = (),
+    headers: Mapping[str, str] | None = None,
+    **more: object,
+) -> JSONResponse:
+    """One problem document."""
+    body: dict[str, Any] = {
+        "type": DOCS + code,
+        "title": code.replace("_", " "),
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        "code": code,
+        "request_id": getattr(request.state, "request_id", ""),
+        "retryable": status in RETRYABLE,
+    }
+    if violations:
+        body["errors"] = [{"pointer": v.pointer, "code": v.code, "detail": v.detail} for v in violations]
+    return JSONResponse(body | more, status, dict(headers or {}), MEDIA_TYPE)
+
+
+def _ours(request: Request, error: Exception) -> JSONResponse:
+    """An error of the core."""
+    assert isinstance(error, IsthmusError)
+    status = STATUS[error.kind]
+    match error:
+        case Invalid():
+            return answer(request, status, error.code, "the request breaks rules, listed in `errors`", error.violations)
+        case StaleRevision():
+            etag = {} if error.current is None else {"ETag": f'"{error.current}"'}
+            return answer(request, 412, error.code, str(error), headers=etag, current_revision=error.current)
+        case InUse():
+            return answer(request, status, error.code, str(error), used_by=list(error.users))
+    return answer(request, status, error.code, str(error))
+
+
+def _problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return answer(request, error.status, error.code, error.detail, headers=error.headers)
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    """What the router itself refuses: no such path, no such method."""
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    return answer(request, error.status_code, code, str(error.detail), headers=error.headers)
+
+
+def _parameters(request: Request, error: Exception) -> JSONResponse:
+    """Path and query parameters that FastAPI refuses, in the same shape as everything else."""
+    assert isinstance(error, RequestValidationError)
+    found = tuple(Violation("/" + "/".join(map(str, e["loc"])), "invalid_parameter", e["msg"]) for e in error.errors())
+    return answer(request, 422, "validation_failed", "the request breaks rules, listed in `errors`", found)
+
+
+def _bug(request: Request, error: Exception) -> JSONResponse:
+    log.error("request %s failed", getattr(request.state, "request_id", ""), exc_info=error)
+    return answer(request, 500, "internal_error", "something of ours is broken; the request id leads us to it")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this app with a problem document."""
+    app.add_exception_handler(IsthmusError, _ours)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _parameters)
+    app.add_exception_handler(Exception, _bug)

@@ -1,0 +1,1 @@
+"""How an Envoy of ours is started: bootstrap, images and manifests, the same for every role."""

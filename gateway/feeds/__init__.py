@@ -1,0 +1,1 @@
+"""Where a hub gets what it serves: one module a source (design §2). The home region's is the store."""

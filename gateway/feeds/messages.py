@@ -1,0 +1,53 @@
+"""Rows of the store as messages of the link. Versions are digests, so an agent that holds the same is sent nothing."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from google.protobuf.json_format import ParseDict
+
+from gateway.proto import link_pb2 as link
+from isthmus.store import tables
+from isthmus.xds.snapshot import digest
+
+
+def offer_of(row: tables.Delivery) -> link.Offer:
+    """A delivery as an offer, without bodies."""
+    position = link.Position(
+        lane=link.DEFINITION,
+        mesh=str(row.mesh_id),
+        sequence=row.sequence,
+        generation=row.revision,
+        version=row.version,
+    )
+    return link.Offer(position=position, phase=row.phase, manifest=row.manifest.encode())
+
+
+def trust_of(roots: Sequence[tables.Authority], clusters: Mapping[UUID, tables.Cluster]) -> link.Trust:
+    """Bundles, one per trust domain, never merged; an old and a new root of a domain stand side by side."""
+    out = link.Trust()
+    for row in roots:
+        if not out.bundles or out.bundles[-1].trust_domain != row.trust_domain:
+            place = clusters[row.cluster_id]
+            out.bundles.add(trust_domain=row.trust_domain, cluster=place.name, generation=place.trust_generation)
+        pem = x509.load_der_x509_certificate(row.certificate).public_bytes(Encoding.PEM)
+        out.bundles[-1].roots_pem.append(pem)
+    generation = sum(c.trust_generation for c in clusters.values())
+    out.position.CopyFrom(_position(link.TRUST, "", generation, out))
+    return out
+
+
+def imports_of(mesh: UUID, peers: Sequence[Mapping[str, Any]]) -> link.Imports:
+    """The other clusters of a mesh."""
+    out = ParseDict({"peers": list(peers)}, link.Imports())
+    out.position.CopyFrom(_position(link.TOPOLOGY, str(mesh), 0, out))
+    return out
+
+
+def _position(lane: link.Lane, mesh: str, generation: int, content: link.Trust | link.Imports) -> link.Position:
+    """These lanes are read, not stored, so their sequence is the time of reading: it only has to grow."""
+    version = digest(content.SerializeToString(deterministic=True))
+    return link.Position(lane=lane, mesh=mesh, sequence=time.time_ns() // 1000, generation=generation, version=version)

@@ -1,0 +1,1 @@
+"""The regional server that agents dial: it sends differences and takes acknowledgements, and has no database."""

@@ -1,0 +1,1 @@
+"""What we reach outside: keys, artifacts and wake-ups behind small protocols, each with a local default."""

@@ -1,0 +1,55 @@
+"""`isthmus rollout status`: how live a revision is, and waiting until it is."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.output import Form, Output, show_json, show_table
+
+OVER = {"live", "partly_live", "rejected", "halted", "rolled_back", "superseded"}
+POLL_SECONDS = 0.2
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="How changes come live.", no_args_is_help=True)
+    app.add_typer(group, name="rollout")
+
+    @group.command("status")
+    def status(
+        mesh: Annotated[str, typer.Argument(help="the mesh")],
+        revision: Annotated[int | None, typer.Option(help="default: the newest")] = None,
+        wait: Annotated[bool, typer.Option("--wait", help="until it is live or has failed")] = False,  # noqa: FBT002
+        timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 60.0,
+        output: Output = Form.TABLE,
+    ) -> None:
+        """Show where a revision is live. Exit 0: live; 1: not (yet); 4: halted or rejected."""
+        from isthmus.cli.client import HALTED, Client  # noqa: PLC0415 - heavy, only when run
+
+        client, deadline = Client.found(), time.monotonic() + timeout
+        number = revision if revision is not None else client.get(f"/meshes/{mesh}")["meta"]["head"]
+        found = client.get(f"/meshes/{mesh}/revisions/{number}")
+        while wait and found["status"] not in OVER and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            found = client.get(f"/meshes/{mesh}/revisions/{number}")
+        _show(found, output)
+        code = {"live": 0, "partly_live": 0, "halted": HALTED, "rejected": HALTED}.get(found["status"], 1)
+        raise typer.Exit(code)
+
+
+def _show(found: dict[str, Any], output: Form) -> None:
+    if output is Form.JSON:
+        show_json(found)
+        return
+    proxies, took = found["proxies"], found["commit_to_last_ack_ms"]
+    late = "" if took is None else f", {took:.0f} ms from commit to the last ACK"
+    typer.echo(f"revision {found['number']} is {found['status']} on {proxies['acked']} of {proxies['connected']} proxies{late}")
+    rows = [(c["cluster"], c["phase"], c["verdict"], f"{c['acked']}/{c['connected']}", c["version"]) for c in found["clusters"]]
+    show_table(("CLUSTER", "PHASE", "STATE", "ACKED", "VERSION"), rows)
+    for straggler in found["stragglers"]:
+        typer.echo(f"waiting for {straggler['proxy']} in {straggler['cluster']}")
+    for nack in found["nacks"]:
+        typer.echo(f"{nack['proxy']} in {nack['cluster']} refused {nack['type']} {nack['name']}: {nack['message']}")
+    for failure in found["failures"]:
+        typer.echo(f"{failure['code']}: {failure['reason']}")

@@ -1,0 +1,119 @@
+"""deliveries: what was offered to which cluster, and what its proxies said of it.
+
+The newest row of a (mesh, cluster) is what the cluster is to have; the rows before it are history and the base of the
+next rollout. Sequences come from the cluster's row, so all that a cluster is sent has one order.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Interval, cast, func, select, update
+from sqlalchemy.orm import Session
+
+from isthmus.rollout.verdicts import Counts, Standing, total
+from isthmus.store import tables
+from isthmus.xds.snapshot import NOTHING, Manifest, Phase
+
+REPLICA_FRESH = "15 seconds"
+"""Counts of a replica that has said nothing for so long no longer stand for its cluster."""
+
+
+class Deliveries:
+    """Offers of one mesh."""
+
+    def __init__(self, session: Session, org: UUID, mesh: UUID) -> None:
+        self._session, self._org, self._mesh = session, org, mesh
+
+    def newest(self, cluster: UUID, *, lock: bool = False) -> tables.Delivery | None:
+        """What the cluster is to have now."""
+        row = tables.Delivery
+        mine = (row.org_id == self._org, row.mesh_id == self._mesh, row.cluster_id == cluster)
+        query = select(row).where(*mine).order_by(row.sequence.desc()).limit(1)
+        return self._session.scalars(query.with_for_update() if lock else query).first()
+
+    @staticmethod
+    def newest_of_all(session: Session, org: UUID, cluster: UUID) -> Sequence[tables.Delivery]:
+        """What a cluster is to have now, of every mesh."""
+        row = tables.Delivery
+        mine = select(row).where(row.org_id == org, row.cluster_id == cluster)
+        return session.scalars(mine.distinct(row.mesh_id).order_by(row.mesh_id, row.sequence.desc())).all()
+
+    def offered(self, cluster: UUID) -> Manifest:
+        """The content of `newest`; nothing if nothing was ever offered."""
+        row = self.newest(cluster)
+        return NOTHING if row is None else Manifest.parse(row.manifest)
+
+    def clusters(self) -> Sequence[UUID]:
+        """Every cluster that was ever offered this mesh and still is to have something of it."""
+        row = tables.Delivery
+        mine = select(row.cluster_id).where(row.org_id == self._org, row.mesh_id == self._mesh).distinct()
+        return [c for c in self._session.scalars(mine) if self.offered(c) != NOTHING]
+
+    def offer(self, cluster: UUID, revision: int, phase: Phase, manifest: Manifest) -> tables.Delivery:
+        """Offer a version: the hub is woken by the insert. Expected to answer: a cluster that is live now."""
+        place = tables.Cluster
+        bump = (
+            update(place)
+            .where(place.org_id == self._org, place.id == cluster)
+            .values(sequence=place.sequence + 1)
+            .returning(place.sequence, place.state)
+        )
+        sequence, state = self._session.execute(bump).one()
+        row = tables.Delivery(
+            org_id=self._org,
+            mesh_id=self._mesh,
+            cluster_id=cluster,
+            sequence=sequence,
+            revision=revision,
+            phase=phase,
+            version=manifest.version,
+            manifest=manifest.text(),
+            expected=state == "live",
+        )
+        self._session.add(row)
+        self._session.flush()
+        return row
+
+    def of_revision(self, revision: int) -> Sequence[tables.Delivery]:
+        """Everything offered for a revision, oldest first."""
+        row = tables.Delivery
+        mine = (row.org_id == self._org, row.mesh_id == self._mesh, row.revision == revision)
+        return self._session.scalars(select(row).where(*mine).order_by(row.sequence)).all()
+
+    def standing(self, delivery: tables.Delivery) -> Standing:
+        """Where the cluster stands towards a delivery, counting only replicas that still speak."""
+        name = self._session.scalars(select(tables.Cluster.name).where(tables.Cluster.id == delivery.cluster_id)).one()
+        return Standing(name, delivery.applied_at is not None, delivery.expected, self.counts(delivery))
+
+    def counts(self, delivery: tables.Delivery) -> Counts:
+        """The delivery's proxies, summed."""
+        speaking = set(self._speaking(delivery.cluster_id))
+        return total(
+            view for replica, views in delivery.views.items() if replica in speaking for view in views.values()
+        )
+
+    def _speaking(self, cluster: UUID) -> Sequence[str]:
+        row = tables.Replica
+        fresh = row.seen_at > func.now() - cast(REPLICA_FRESH, Interval)
+        return self._session.scalars(
+            select(row.name).where(row.org_id == self._org, row.cluster_id == cluster, row.evicted_at.is_(None), fresh)
+        ).all()
+
+
+def record(delivery: tables.Delivery, replica: str, view: str, said: Mapping[str, Any], now: datetime) -> bool:
+    """Enter what one replica says of one view; whether that changes anything.
+
+    `acked_at` is the time of the newest ACK while every proxy counted so far has acked, and null again when one has not.
+    """
+    views = {r: dict(v) for r, v in delivery.views.items()}
+    if views.get(replica, {}).get(view) == said and delivery.applied_at is not None:
+        return False
+    views.setdefault(replica, {})[view] = dict(said)
+    delivery.views = views
+    delivery.applied_at = delivery.applied_at or now
+    counts = total(v for each in views.values() for v in each.values())
+    whole = counts.connected == counts.acked and not counts.nacks
+    delivery.acked_at = datetime.fromtimestamp(counts.last_ack, UTC) if whole and counts.last_ack else None
+    return True

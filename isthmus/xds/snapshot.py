@@ -1,0 +1,189 @@
+"""A snapshot: all that one cluster needs of one mesh, named by its content.
+
+Equal content, equal version: no-op edits push nothing, going back *is* the old version, an ACK proves exactly what is
+live. Protobuf promises deterministic bytes only within one library version, so an upgrade of it may give new versions
+to unchanged content: one harmless extra push, rolled out in waves like any other (hence `compiler` among the inputs).
+
+Every view has a serving part (what must be accepted) and a calling part (what may be sent), because a rollout first
+widens what is served everywhere, then moves the callers, then narrows (design §4, phases).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, Self
+
+
+class Type(StrEnum):
+    """What a resource is. The first six are Envoy's; the rest are read by the agent (view `agent`), as JSON."""
+
+    CLUSTER = "cds"
+    ENDPOINTS = "eds"
+    LISTENER = "lds"
+    ROUTES = "rds"
+    EXTENSION = "ecds"
+    SECRET = "sds"
+    BINDING = "binding"
+    NODE = "node"
+    GATEWAY = "gateway"
+    BACKEND = "backend"
+    PEER = "peer"
+    MESH = "mesh"
+
+
+TYPE_URL: Mapping[Type, str] = {
+    Type.CLUSTER: "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+    Type.ENDPOINTS: "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+    Type.LISTENER: "type.googleapis.com/envoy.config.listener.v3.Listener",
+    Type.ROUTES: "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+    Type.EXTENSION: "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+    Type.SECRET: "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+}
+TYPE_OF_URL: Mapping[str, Type] = {url: kind for kind, url in TYPE_URL.items()}
+
+
+def digest(*parts: bytes) -> str:
+    """16 hex digits that name this content: each part is length-prefixed, so no two lists share a preimage."""
+    out = hashlib.sha256()
+    for part in parts:
+        out.update(f"{len(part)}:".encode())
+        out.update(part)
+    return out.hexdigest()[:16]
+
+
+class Ref(NamedTuple):
+    """A resource by name and content."""
+
+    type: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource: `body` is the serialized message (Envoy's, without the Any) or canonical JSON (the agent's)."""
+
+    type: Type
+    name: str
+    body: bytes
+
+    @property
+    def ref(self) -> Ref:
+        """The name of this content. The type and name are in it, so a version stands for one resource only."""
+        return Ref(self.type, self.name, digest(self.type.encode(), self.name.encode(), self.body))
+
+    @classmethod
+    def json(cls, kind: Type, name: str, value: Any) -> Self:  # noqa: ANN401 - JSON
+        """A resource for the agent, from JSON-able data."""
+        return cls(kind, name, json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+
+
+class Parts(NamedTuple):
+    """One view's two halves, each sorted and without a name twice. No name is in both halves."""
+
+    serving: tuple[Ref, ...] = ()
+    calling: tuple[Ref, ...] = ()
+
+
+AGENT_VIEW = "agent"
+
+
+def view_id(role: str, name: str, minor: str) -> str:
+    """A view's id: role (`node`, `gateway` or `east-west`), the resource's name, and the Envoy minor it is made for."""
+    return f"{role}/{name}@{minor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The views of one mesh in one cluster as references: stored, offered and kept; bodies travel by version."""
+
+    views: Mapping[str, Parts]
+
+    def text(self) -> str:
+        """Canonical JSON; `parse` reads it back."""
+        return json.dumps(self.views, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Self:
+        """The inverse of `text`."""
+        views: dict[str, Any] = json.loads(text)
+        return cls({v: Parts(*(tuple(Ref(*r) for r in half) for half in halves)) for v, halves in views.items()})
+
+    @property
+    def version(self) -> str:
+        """The digest of the content."""
+        return digest(self.text().encode())
+
+    def refs(self, view: str) -> tuple[Ref, ...]:
+        """Everything that one view sees, sorted."""
+        parts = self.views.get(view, Parts())
+        return tuple(sorted((*parts.serving, *parts.calling)))
+
+    def view_version(self, view: str) -> str:
+        """What a proxy of this view has acknowledged once it acked every one of `refs(view)`."""
+        return digest(json.dumps(self.refs(view)).encode())
+
+    def versions(self) -> frozenset[str]:
+        """The version of every resource in any view."""
+        return frozenset(r.version for parts in self.views.values() for half in parts for r in half)
+
+
+NOTHING = Manifest({})
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A manifest with the bodies it refers to, by version."""
+
+    manifest: Manifest
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, views: Mapping[str, tuple[Iterable[Resource], Iterable[Resource]]]) -> Self:
+        """From serving and calling resources per view; a name twice in a view is our bug."""
+        bodies: dict[str, Resource] = {}
+        parts: dict[str, Parts] = {}
+        for view, halves in views.items():
+            refs: list[tuple[Ref, ...]] = []
+            for half in halves:
+                listed = [(r.ref, r) for r in half]
+                bodies.update((ref.version, r) for ref, r in listed)
+                refs.append(tuple(sorted(ref for ref, _ in listed)))
+            names = [(r.type, r.name) for half in refs for r in half]
+            assert len(names) == len(set(names)), f"view {view} has a resource twice"
+            parts[view] = Parts(*refs)
+        return cls(Manifest(dict(sorted(parts.items()))), bodies)
+
+
+class Phase(StrEnum):
+    """How far a rollout has come (design §4)."""
+
+    EXPAND = "expand"
+    SHIFT = "shift"
+    CONTRACT = "contract"
+
+
+def _union(old: tuple[Ref, ...], new: tuple[Ref, ...]) -> tuple[Ref, ...]:
+    """Both, by name; where both have a name the new content stands, which the compiler keeps a superset in effect."""
+    merged = {(r.type, r.name): r for r in (*old, *new)}
+    return tuple(sorted(merged.values()))
+
+
+def compose(phase: Phase, old: Manifest, new: Manifest) -> Manifest:
+    """What a cluster is offered in a phase on the way from `old` (what it was last offered) to `new`.
+
+    expand: serve both, call as before. shift: serve both, call the new way. contract: the new alone. A name that moves
+    between halves stands once: the serving half wins.
+    """
+    if phase is Phase.CONTRACT:
+        return new
+    views = {}
+    for view in sorted({*old.views, *new.views}):
+        before, after = old.views.get(view, Parts()), new.views.get(view, Parts())
+        serving = _union(before.serving, after.serving)
+        taken = {(r.type, r.name) for r in serving}
+        calling = before.calling if phase is Phase.EXPAND else after.calling
+        views[view] = Parts(serving, tuple(r for r in calling if (r.type, r.name) not in taken))
+    return Manifest(views)

@@ -1,0 +1,1 @@
+"""Tests that read as tables and sentences, and end at the real PostgreSQL, Valkey and Envoy."""

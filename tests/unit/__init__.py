@@ -1,0 +1,1 @@
+"""Pure functions only: no sockets in here."""

@@ -1,0 +1,82 @@
+"""What a promise is kept by: one short function a task, each in one transaction bound to the promise's org.
+
+The claim is a transaction of its own, so that a cause that comes while the work runs makes a new promise instead of
+waiting for this one's end; the effect and "done" are one.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from celery import Celery
+from sqlalchemy.orm import Session
+
+from isthmus.settings import Settings
+from isthmus.store import beats, leases
+from isthmus.store.database import Database
+from isthmus.store.promises import Promises
+from workers.compile import bring_to_head
+from workers.rollout import Step
+
+LEASE_SECONDS = 15.0
+"""How long a claim stands; a worker that died with it delays the promise by so much. Tasks take well under a second."""
+
+log = logging.getLogger("isthmus.worker")
+Work = Callable[[Session, UUID, Mapping[str, Any], Settings], None]
+
+
+def compile_head(session: Session, org: UUID, arguments: Mapping[str, Any], settings: Settings) -> None:
+    """Bring a mesh to its head and take the first step of its rollout."""
+    mesh = UUID(arguments["mesh"])
+    now = datetime.now(UTC)
+    if bring_to_head(session, org, mesh, settings.base_domain, now) is not None:
+        Step(session, org, mesh, now).take()
+
+
+def step(session: Session, org: UUID, arguments: Mapping[str, Any], _: Settings) -> None:
+    """Move a mesh's rollout as far as the answers so far allow."""
+    Step(session, org, UUID(arguments["mesh"]), datetime.now(UTC)).take()
+
+
+def ping(_session: Session, _org: UUID, _arguments: Mapping[str, Any], _settings: Settings) -> None:
+    """Nothing: that it is done proves the way through relay, broker and worker."""
+
+
+WORK: Mapping[str, Work] = {"compile": compile_head, "step": step, "ping": ping}
+
+
+def keep(database: Database, settings: Settings, task: str, org: UUID, promise: int) -> None:
+    """Carry out a promise, unless it is done or somebody is at it."""
+    with database.tenant(org) as session:
+        claimed = Promises(session, org).claim(promise, LEASE_SECONDS)
+    if claimed is None:
+        return
+    with database.tenant(org) as session:
+        WORK[task](session, org, claimed.arguments, settings)
+        Promises(session, org).done(promise, claimed.generation)
+
+
+def sweep(database: Database) -> None:
+    """Mark clusters whose lease has lapsed, and look again at every rollout that is under way."""
+    with database.system() as session:
+        lapsed, running = leases.lapsed(session), leases.running_rollouts(session)
+    for org, cluster in lapsed:
+        with database.tenant(org) as session:
+            leases.lapse(session, org, cluster)
+    for org, mesh in running:
+        with database.tenant(org) as session:
+            Promises(session, org).make("step", {"mesh": str(mesh)}, once=f"step:{mesh}")
+
+
+def register(app: Celery, database: Database, settings: Settings) -> None:
+    """Give the app its tasks, bound to this process's database."""
+    for name in WORK:
+
+        def run(org: str, promise: int, task: str = name) -> None:
+            keep(database, settings, task, UUID(org), promise)
+
+        app.task(name=name)(run)
+    app.task(name="sweep")(lambda: sweep(database))
+    app.task(name="tick")(lambda: beats.beat(database, "worker"))
