@@ -1,15 +1,15 @@
 """roots: a new cluster's root certificate, its key sealed before it touches the store."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from isthmus.adapters.local_signer import new_root
+from isthmus.adapters.local_signer import new_key
 from isthmus.adapters.sealer import Sealer
+from isthmus.pki import authority, chain, link_ca
+from isthmus.store.authorities import sealing_context
 from isthmus.values import TrustDomain
 
 
@@ -30,12 +30,11 @@ class Roots:
 
     def make(self, domain: TrustDomain, now: datetime) -> Root:
         """A self-signed root of a trust domain."""
-        certificate, sealed = new_root(domain, self._sealer, now)
-        der = certificate.public_bytes(Encoding.DER)
-        return Root(der, sealed, certificate.not_valid_after_utc)
+        signer, sealed = new_key(self._sealer, sealing_context(domain.text))
+        made = authority.create(signer, domain, serial=x509.random_serial_number(), now=now)
+        return Root(chain.to_der(made), sealed, made.not_valid_after_utc)
 
 
 def ca_pin(path: Path) -> str:
     """How an agent is told which CA its hub must chain to: `sha256:` and the digest of the certificate's DER."""
-    der = x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
-    return "sha256:" + hashlib.sha256(der).hexdigest()
+    return link_ca.fingerprint(chain.parse_pem(path.read_bytes())[0])

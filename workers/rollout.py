@@ -106,7 +106,7 @@ class Step:
             mesh.live = max(mesh.live, revision.number)
 
     def _times(self, revision: tables.Revision) -> None:
-        """"Commit → last ACK" ends with the last ACK of shift, or of the last phase that changed anything."""
+        """Set when it was sent and acked: by the last ACK of shift, or of whatever phase changed anything."""
         rows = self._deliveries.of_revision(revision.number)
         last = [r for r in rows if r.phase == Phase.SHIFT] or rows
         revision.sent_at = max((r.sent_at for r in last if r.sent_at), default=None)

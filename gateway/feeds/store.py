@@ -5,17 +5,20 @@ stores are synchronous. Nothing here believes a message about who it comes from.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from sqlalchemy.orm import Session
 
 from gateway.feeds.messages import imports_of, offer_of, trust_of
-from gateway.hub.feed import Admitted, Joined
+from gateway.feeds.signing import Issue
+from gateway.hub.feed import Admitted, Here, Joined
 from gateway.proto import link_pb2 as link
 from isthmus.errors import Denied
 from isthmus.store import hubs, join_tokens, tables
@@ -30,7 +33,6 @@ from isthmus.store.topology import Topology
 from isthmus.values import AgentId
 
 T = TypeVar("T")
-Issue = Callable[[tables.Authority, AgentId, bytes], link.IntermediateCertificate]
 EVERYTHING = UUID(int=0)
 """What `changes` yields when any cluster may be concerned."""
 
@@ -49,12 +51,12 @@ class StoreFeed:
 
         return await asyncio.to_thread(inside)
 
-    async def announce(self, name: str, region: str, link_address: str, enrolment: str) -> None:
-        """This hub is up; agents are told of it."""
+    async def announce(self, hub: Here) -> None:
+        """Say that this hub is up; agents are told of it."""
 
         def inside() -> None:
             with self._database.system() as session:
-                hubs.announce(session, name, region, link_address, enrolment)
+                hubs.announce(session, hub.name, hub.region, hub.link, hub.enrolment)
 
         await asyncio.to_thread(inside)
 
@@ -72,11 +74,12 @@ class StoreFeed:
         agent = AgentId(org, cluster, replica)
         return await self._run(org, lambda session: self._joined(session, agent, key_sha256, expires))
 
-    async def renew(self, agent: AgentId, key_sha256: bytes, expires: datetime) -> Joined:
-        """A renewal of a known, not evicted replica."""
+    async def renew(self, agent: AgentId, held_sha256: bytes, key_sha256: bytes, expires: datetime) -> Joined:
+        """A renewal of a known, not evicted replica whose key on record is one of the two."""
 
         def work(session: Session) -> Joined:
-            Replicas(session, agent.org).known(agent)
+            if Replicas(session, agent.org).known(agent).key_hash not in {held_sha256, key_sha256}:
+                raise Denied(f"replica {agent.replica} has enrolled anew with another key")
             return self._joined(session, agent, key_sha256, expires)
 
         return await self._run(agent.org, work)
@@ -96,6 +99,19 @@ class StoreFeed:
             cluster, slug = _whose(session, agent)
             domain = Authorities(session, agent.org).active(cluster.id).trust_domain
             return Admitted(epoch, slug, cluster.name, cluster.region, domain)
+
+        return await self._run(agent.org, work)
+
+    async def confirm(self, agent: AgentId, epoch: int) -> None:
+        """Denied if the replica has been evicted or fenced since."""
+        await self._run(agent.org, lambda session: _confirm(session, agent, epoch))
+
+    async def withdrawn(self, agent: AgentId, meshes: Sequence[str]) -> Sequence[link.Withdraw]:
+        """Of these meshes, those that were deleted; a detached cluster is offered an empty manifest instead."""
+
+        def work(session: Session) -> Sequence[link.Withdraw]:
+            gone = Deliveries.deleted(session, agent.org, [UUID(m) for m in meshes])
+            return [link.Withdraw(mesh=str(m), sequence=time.time_ns() // 1000) for m in gone]
 
         return await self._run(agent.org, work)
 
@@ -181,7 +197,7 @@ class StoreFeed:
                 _step(session, replica.org_id, mesh)
 
     def _summary(self, session: Session, agent: AgentId, summary: link.Summary) -> None:
-        content = MessageToDict(summary, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+        content = _whole(summary)
         del content["generation"], content["mesh"]
         Topology(session, agent.org).summarise(agent.cluster, UUID(summary.mesh), summary.generation, content)
 
@@ -233,6 +249,10 @@ class StoreFeed:
                 await asyncio.sleep(0.5)
 
 
+def _confirm(session: Session, agent: AgentId, epoch: int) -> None:
+    Replicas(session, agent.org).current(agent, epoch)
+
+
 def _whose(session: Session, agent: AgentId) -> tuple[tables.Cluster, str]:
     cluster = session.get(tables.Cluster, (agent.org, agent.cluster))
     org = session.get(tables.Org, agent.org)
@@ -241,9 +261,14 @@ def _whose(session: Session, agent: AgentId) -> tuple[tables.Cluster, str]:
     return cluster, org.slug
 
 
+def _whole(message: Message) -> dict[str, Any]:
+    """A message as JSON with every field, so that equal content is equal text."""
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+
+
 def _said(view: link.ViewAcks) -> dict[str, Any]:
     """One replica's counts of one view, as `deliveries.views` keeps them."""
-    nacks = [MessageToDict(n, preserving_proto_field_name=True, always_print_fields_with_no_presence=True) for n in view.nacks]
+    nacks = [_whole(n) for n in view.nacks]
     return {
         "version": view.version,
         "connected": view.connected,

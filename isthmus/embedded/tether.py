@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)  # loaded here: between fork and exec nothing may be allocated that need not be
+_LIBC = ctypes.CDLL(None, use_errno=True)  # loaded before the fork, after which little is safe
 
 
 def tether(number: signal.Signals) -> Callable[[], None]:

@@ -24,7 +24,9 @@ def meshes_of(session: Session, org: UUID, cluster: str) -> Sequence[UUID]:
     row, mesh = tables.ResourceVersion, tables.Mesh
     attached = (row.org_id == org, row.kind == "Attachment", row.key == cluster, row.to_revision.is_(None))
     alive = (mesh.org_id == org, mesh.id == row.mesh_id, mesh.deleted_at.is_(None))
-    return session.scalars(select(row.mesh_id).join(mesh, alive[1]).where(*attached, *alive).order_by(row.mesh_id)).all()
+    return session.scalars(
+        select(row.mesh_id).join(mesh, alive[1]).where(*attached, *alive).order_by(row.mesh_id)
+    ).all()
 
 
 def placements_of(session: Session, org: UUID, mesh: UUID) -> Mapping[str, frozenset[str]]:

@@ -13,6 +13,11 @@ TRUSTED = ("prepared", "active", "old")
 """States whose roots belong in bundles."""
 
 
+def sealing_context(trust_domain: str) -> str:
+    """What a root's key is sealed for: a sealed key copied to another authority's row does not open."""
+    return f"authority/{trust_domain}"
+
+
 class Authorities:
     """The roots of one org's clusters."""
 

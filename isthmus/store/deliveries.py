@@ -76,6 +76,13 @@ class Deliveries:
         self._session.flush()
         return row
 
+    @staticmethod
+    def deleted(session: Session, org: UUID, meshes: Sequence[UUID]) -> Sequence[UUID]:
+        """Of these meshes, those that the org has deleted or never had."""
+        row = tables.Mesh
+        alive = select(row.id).where(row.org_id == org, row.id.in_(meshes), row.deleted_at.is_(None))
+        return sorted(set(meshes) - set(session.scalars(alive)))
+
     def of_revision(self, revision: int) -> Sequence[tables.Delivery]:
         """Everything offered for a revision, oldest first."""
         row = tables.Delivery
@@ -105,7 +112,7 @@ class Deliveries:
 def record(delivery: tables.Delivery, replica: str, view: str, said: Mapping[str, Any], now: datetime) -> bool:
     """Enter what one replica says of one view; whether that changes anything.
 
-    `acked_at` is the time of the newest ACK while every proxy counted so far has acked, and null again when one has not.
+    `acked_at` is the time of the newest ACK while every proxy counted so far has acked, and null when one has not.
     """
     views = {r: dict(v) for r, v in delivery.views.items()}
     if views.get(replica, {}).get(view) == said and delivery.applied_at is not None:

@@ -13,7 +13,7 @@ FRESH = "10 seconds"
 
 
 def announce(session: Session, name: str, region: str, link: str, enrolment: str) -> None:
-    """This hub is up at these addresses (host:port)."""
+    """Note that a hub is up at these addresses (host:port)."""
     row = {"region": region, "link": link, "enrolment": enrolment, "seen_at": func.clock_timestamp()}
     statement = insert(tables.Hub).values(name=name, **row)
     session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))

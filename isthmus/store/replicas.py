@@ -57,7 +57,9 @@ class Replicas:
         if row.key_hash != key_hash:
             raise Denied(f"replica {agent.replica} has enrolled anew with another key")
         if epoch and epoch < row.epoch:
-            raise Denied(f"replica {agent.replica} is at epoch {row.epoch}; an older copy of it (epoch {epoch}) is fenced")
+            raise Denied(
+                f"replica {agent.replica} is at epoch {row.epoch}; an older copy of it (epoch {epoch}) is fenced"
+            )
         row.epoch += 1
         row.version, row.features, row.hub = said["version"], said["features"], said["hub"]
         return row.epoch

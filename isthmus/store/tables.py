@@ -113,7 +113,6 @@ class Mesh(Base):
     account_id: Mapped[str]
     region: Mapped[str]
     name: Mapped[str]
-    settings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     head: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     target: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     live: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
@@ -127,7 +126,7 @@ class ResourceVersion(Base):
 
     `key` is `name`, or `parent/name` for routes and gateway routes. `to_revision` is exclusive, null while it stands.
     `version`, `uid`, `created_at` are App Mesh's metadata, carried over from version to version; so is `vip`, the
-    virtual service's address.
+    virtual service's address. The mesh's own spec is of kind Mesh, its settings of kind Settings, both under its name.
     """
 
     __tablename__ = "resource_versions"
@@ -137,6 +136,7 @@ class ResourceVersion(Base):
             "resource_versions_standing", "org_id", "mesh_id", "kind", "key",
             unique=True, postgresql_where=text("to_revision IS NULL"),
         ),
+        Index("resource_versions_ended", "org_id", "mesh_id", "to_revision"),
     )  # fmt: skip
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     mesh_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -154,11 +154,30 @@ class ResourceVersion(Base):
     updated_at: Mapped[datetime]
 
 
+class Reference(Base):
+    """What the standing documents refer to: who blocks a delete, and whom a change can break, found without the mesh.
+
+    Documents of lasting kinds are not in it as sources: they block nothing (isthmus.model.kinds.topology).
+    """
+
+    __tablename__ = "resource_references"
+    __table_args__ = (
+        _under("meshes", "org_id", "mesh_id"),
+        Index("resource_references_source", "org_id", "mesh_id", "kind", "key"),
+    )
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    mesh_id: Mapped[UUID] = mapped_column(primary_key=True)
+    to_kind: Mapped[str] = mapped_column(primary_key=True)
+    to_key: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+
+
 class Revision(Base):
     """The n-th definition of a mesh and how far it has come.
 
-    `changed` lists `[kind, key]`; `failures` say why it is not live; `notes` name the fields that have no effect (yet), as
-    `{kind, key, pointer, reason}`.
+    `changed` lists `[kind, key]`; `failures` say why it is not live; `notes` name the fields that have no effect (yet),
+    as `{kind, key, pointer, reason}`.
     """
 
     __tablename__ = "revisions"
@@ -316,7 +335,10 @@ class Rollout(Base):
     """A revision on its way. `plan` holds, per cluster, the manifests it goes from and to (versions in snapshots)."""
 
     __tablename__ = "rollouts"
-    __table_args__ = (_under("meshes", "org_id", "mesh_id"),)
+    __table_args__ = (
+        _under("meshes", "org_id", "mesh_id"),
+        Index("rollouts_running", "org_id", "mesh_id", postgresql_where=text("state = 'running'")),
+    )
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     mesh_id: Mapped[UUID] = mapped_column(primary_key=True)
     revision: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -333,9 +355,10 @@ class Rollout(Base):
 class Delivery(Base):
     """One version offered to one cluster in one phase, and what its proxies said, as counts with the odd ones named.
 
-    `views` is `{replica: {view: {version, connected, acked, lost, stragglers, nacks, last_ack}}}`, because every replica
-    of an agent counts its own proxies. The row of a (mesh, cluster) with the highest sequence is what the cluster is to
-    have now; `expected` is whether the cluster was live when it was offered, so its silence holds the rollout up.
+    `views` is `{replica: {view: {version, connected, acked, lost, stragglers, nacks, last_ack}}}`, because every
+    replica of an agent counts its own proxies. The row of a (mesh, cluster) with the highest sequence is what the
+    cluster is to have now; `expected` is whether the cluster was live when it was offered, so that its silence holds
+    the rollout up.
     """
 
     __tablename__ = "deliveries"

@@ -48,9 +48,7 @@ class Topology:
         if changed:
             place = tables.Cluster
             mine = (place.org_id == self._org, place.id == cluster)
-            self._session.execute(
-                update(place).where(*mine).values(topology_generation=place.topology_generation + 1)
-            )
+            self._session.execute(update(place).where(*mine).values(topology_generation=place.topology_generation + 1))
         return changed
 
     def imports(self, cluster: UUID, mesh: UUID) -> Sequence[Mapping[str, Any]]:

@@ -1,0 +1,23 @@
+"""Benchmarks: each module here is one; `python -m bench [NAME…]` runs them and prints medians and ratios.
+
+Performance is never a timed test: machines are noisy, so a figure is the median of several runs, and where two things
+are compared they run interleaved in one run.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure: `must` is design §11's bound, in the same unit."""
+
+    what: str
+    value: float
+    unit: str
+    must: float
+    runs: int
+
+    @property
+    def line(self) -> str:
+        """A row of the README's table."""
+        return f"| {self.what} | {self.value:g} {self.unit} | < {self.must:g} {self.unit} | {self.runs} |"

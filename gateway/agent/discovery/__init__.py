@@ -1,0 +1,72 @@
+"""discovery: what runs in this cluster, as its plug-ins find it.
+
+A plug-in yields the whole of what it sees whenever that changes. One that loses sight (a broken file, an API that does
+not answer) yields its last result marked `stale`: "I lost sight" is never read as "there is nothing" (design §7).
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class Health(StrEnum):
+    """Whether an instance is to get requests: unhealthy ones stay listed, so that preference spills over (note 23)."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One running copy of something. `ports`: listener port → the port of the proxy before it; none, no proxy there."""
+
+    name: str
+    host: str
+    address: str
+    ports: Mapping[int, int] = field(default_factory=dict)
+    zone: str = ""
+    health: Health = Health.HEALTHY
+    outbound: int | None = None
+    """The port where its proxy listens for what the application sends; None, not said."""
+
+    @property
+    def proxied(self) -> bool:
+        """Whether an Envoy stands before it: it was given a port to listen on, inbound or outbound."""
+        return bool(self.ports) or self.outbound is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """An east-west gateway. `public`: addresses (host:port) for other clusters, where they differ from its own."""
+
+    name: str
+    host: str
+    address: str
+    port: int
+    public: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where other clusters reach it."""
+        return self.public or (
+            f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that a plug-in sees, by name."""
+
+    instances: tuple[Instance, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
+    stale: bool = False
+
+
+class Discovery(Protocol):
+    """A way to find instances."""
+
+    def watch(self) -> AsyncIterator[Found]:
+        """The whole, at once and after each change; never ends."""
+        ...

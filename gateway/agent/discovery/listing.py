@@ -1,0 +1,134 @@
+"""listing: the instances file as a shape: what it may say, and every violation of what it must not.
+
+Names become folder names on the warden's host and addresses become Envoy's, which resolves nothing here; so names are
+plain and addresses are IP addresses.
+"""
+
+from collections.abc import Hashable, Iterator
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from gateway.agent.discovery import Found, Gateway, Health, Instance
+from isthmus.errors import Invalid, Violation
+from isthmus.model.reading import CODES, pointer_of
+
+_LAST_PORT = 65535
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise PydanticCustomError("not_an_address", "must be an IP address") from None
+
+
+def _reachable(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
+        raise PydanticCustomError("not_an_address", "must be ADDRESS:PORT")
+    _address(host.removeprefix("[").removesuffix("]"))
+    return text
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
+Address = Annotated[str, AfterValidator(_address)]
+Reachable = Annotated[str, AfterValidator(_reachable)]
+Port = Annotated[int, Field(ge=1, le=_LAST_PORT)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class InstanceEntry(_Part):
+    """One instance of the file."""
+
+    name: Name
+    host: Name
+    address: Address
+    ports: dict[Port, Port] = {}
+    zone: str = ""
+    health: Literal["healthy", "unhealthy", "draining"] = "healthy"
+    outbound: Port | None = None
+
+    def found(self) -> Instance:
+        """The same as discovery sees it."""
+        return Instance(**dict(self) | {"health": Health(self.health)})
+
+
+class GatewayEntry(_Part):
+    """One east-west gateway of the file."""
+
+    name: Name
+    host: Name
+    address: Address
+    port: Port
+    public: Annotated[tuple[Reachable, ...], Field(strict=False)] = ()
+
+
+class Listing(_Part):
+    """The file. Both lists may be left out."""
+
+    instances: Annotated[tuple[InstanceEntry, ...], Field(strict=False)] = ()
+    gateways: Annotated[tuple[GatewayEntry, ...], Field(strict=False)] = ()
+
+
+def parse(text: str) -> Found:
+    """The file's text as what is found; Invalid with every violation.
+
+    An empty text is refused, not read as "nothing runs here": that is what a half-written file looks like.
+    """
+    try:
+        listing = Listing.model_validate(_decode(text))
+    except ValidationError as error:
+        raise Invalid(_violations(error)) from None
+    twice = list(_named_twice(listing))
+    if twice:
+        raise Invalid(twice)
+    instances = sorted((entry.found() for entry in listing.instances), key=lambda i: i.name)
+    gateways = sorted((Gateway(**dict(entry)) for entry in listing.gateways), key=lambda g: g.name)
+    return Found(tuple(instances), tuple(gateways))
+
+
+def _violations(error: ValidationError) -> Iterator[Violation]:
+    for one in error.errors(include_url=False, include_input=False):
+        code, detail = CODES.get(one["type"], (one["type"], one["msg"]))
+        yield Violation(pointer_of(one["loc"]), code, detail.format(**one.get("ctx", {})))
+
+
+def _named_twice(listing: Listing) -> Iterator[Violation]:
+    """Instances and gateways share one space of names: a host's proxies are told apart by it."""
+    seen: set[str] = set()
+    for part, entries in (("instances", listing.instances), ("gateways", listing.gateways)):
+        for i, entry in enumerate(entries):
+            if entry.name in seen:
+                yield Violation(f"/{part}/{i}/name", "duplicate_name", f"{entry.name!r} stands here twice")
+            seen.add(entry.name)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without a key twice, of which PyYAML would silently drop the first."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for i, (key, (at, _)) in enumerate(zip(keys, node.value, strict=True)):
+        if key in keys[:i]:
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands here twice", at.start_mark)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _decode(text: str) -> Any:  # noqa: ANN401 - decoded YAML
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise Invalid.one("", "not_yaml", " ".join(str(error).split())) from None
+    except (TypeError, RecursionError) as error:  # an unhashable key, or brackets without end
+        raise Invalid.one("", "not_yaml", str(error)) from None

@@ -1,0 +1,78 @@
+"""nodes: where a virtual node runs, who it is there, where it listens and what it may call.
+
+Its identities come from its placement, not from who reports instances of it: the first instance in a placed cluster needs
+no compile, and one anywhere else is nobody (design-notes 3).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
+from isthmus.ir.said import Said
+from isthmus.ir.surroundings import ClusterFacts
+from isthmus.model.kinds import virtual_node
+from isthmus.model.timing import Duration
+from isthmus.values import TrustDomain
+
+REQUEST_TIMEOUT = 15_000
+"""App Mesh's, for routes and for listeners, where none is said (appmesh.md §3.3)."""
+
+
+def node(name: str, said: Said, attached: Mapping[str, ClusterFacts]) -> Node:
+    """A virtual node with the clusters it may run in: those of its placement that are attached, or all of these."""
+    spec, placement = said.nodes[name], said.placements.get(name)
+    places = tuple(c for c in attached if placement is None or c in placement.clusters)
+    return Node(
+        name=name,
+        listeners=tuple(_listener(listener) for listener in spec.listeners or ()),
+        places=places,
+        identities=tuple(TrustDomain(attached[c].trust_domain).node(said.mesh, name) for c in places),
+        services=tuple(b.virtual_service.service for b in spec.backends or () if b.virtual_service is not None),
+        exported=said.settings.exports != "listed",
+    )
+
+
+def milliseconds(duration: Duration | None) -> int | None:
+    """A duration that may not have been said."""
+    return None if duration is None else duration.milliseconds
+
+
+def request_timeout(timeout: Any) -> int:  # noqa: ANN401 - an http or a grpc timeout, or None
+    """A limit in milliseconds for one request, 0 for none."""
+    said = None if timeout is None else milliseconds(timeout.per_request)
+    return REQUEST_TIMEOUT if said is None else said
+
+
+def _listener(said: virtual_node.Listener) -> Listener:
+    protocol = Protocol(said.port_mapping.protocol)
+    timeout = said.timeout.chosen[1] if said.timeout is not None else None
+    return Listener(
+        port=said.port_mapping.port,
+        protocol=protocol,
+        timeout=0 if protocol is Protocol.TCP else request_timeout(timeout),
+        idle=None if timeout is None else milliseconds(timeout.idle),
+        pool=_pool(said.connection_pool),
+        outlier=_outlier(said.outlier_detection),
+    )
+
+
+def _pool(said: virtual_node.VirtualNodeConnectionPool | None) -> Pool | None:
+    """A listener's limits; App Mesh applied them before the application, never at clients (appmesh.md §3.3)."""
+    if said is None:
+        return None
+    if said.http is not None:
+        return Pool(connections=said.http.max_connections, pending=said.http.max_pending_requests)
+    if said.tcp is not None:
+        return Pool(connections=said.tcp.max_connections)
+    return Pool(requests=said.chosen[1].max_requests)
+
+
+def _outlier(said: virtual_node.OutlierDetection | None) -> Outlier | None:
+    if said is None:
+        return None
+    return Outlier(
+        errors=said.max_server_errors,
+        interval=milliseconds(said.interval) or 0,
+        ejection=milliseconds(said.base_ejection_duration) or 0,
+        percent=said.max_ejection_percent,
+    )

@@ -1,0 +1,103 @@
+"""services: which routes a virtual service's callers meet, under each port, and in which order.
+
+Where a router (or node) has several ports, the port that follows the name decides, as the original destination's port did
+in App Mesh; the bare name means port 80 if there is one, else the first. Where there is one, any port will do.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from isthmus.ir.matches import of_route, specificity
+from isthmus.ir.mesh import Match, Protocol, Route, Service, Target
+from isthmus.ir.nodes import REQUEST_TIMEOUT, milliseconds, request_timeout
+from isthmus.ir.retries import BY_DEFAULT, retry
+from isthmus.ir.said import Said
+from isthmus.model.kinds.route import RouteSpec, TcpRoute, WeightedTarget
+from isthmus.model.kinds.virtual_node import VirtualNodeSpec
+
+WEB = 80
+"""The port that a bare name stands for (RFC 9110 §4.2.1)."""
+
+LAST = 1001
+"""Below the lowest priority (1000) come the routes that say none; App Mesh documents no order for these."""
+
+
+def service(name: str, said: Said) -> Service:
+    """A virtual service; without a provider, or with one that only speaks tcp, it has no routes."""
+    provider = said.services[name].provider
+    if provider is None:
+        return Service(name)
+    if provider.virtual_node is not None:
+        node = provider.virtual_node.virtual_node_name
+        return _by_port(name, _http_ports(said.nodes.get(node)), lambda port: _provided(node, port))
+    assert provider.virtual_router is not None, "a union has exactly one member"
+    return _by_router(name, provider.virtual_router.virtual_router_name, said)
+
+
+def _by_port(name: str, ports: Sequence[int], routes: Callable[[int], tuple[Route, ...]]) -> Service:
+    if not ports:
+        return Service(name)
+    bare = routes(WEB if WEB in ports else ports[0])
+    return Service(name, bare, tuple((port, routes(port)) for port in ports) if len(ports) > 1 else ())
+
+
+def _provided(node: str, port: int) -> tuple[Route, ...]:
+    return (Route(None, Match(), (Target(node, port, 1),), REQUEST_TIMEOUT, retry=BY_DEFAULT),)
+
+
+def _by_router(name: str, router: str, said: Said) -> Service:
+    listed = sorted(said.routes.get(router, {}).items(), key=_order)
+    spec = said.routers.get(router)
+    listens = tuple(m.port for m in spec.ports if m.protocol != Protocol.TCP) if spec else ()
+    if spec is None or not spec.ports:
+        return Service(name, tuple(_routes(router, listed, None, said)))
+    return _by_port(name, listens, lambda port: tuple(_routes(router, listed, port, said)))
+
+
+def _order(named: tuple[str, RouteSpec]) -> tuple[object, ...]:
+    name, spec = named
+    route = spec.route
+    match = Match() if isinstance(route, TcpRoute) else of_route(route.match)
+    return (LAST if spec.priority is None else spec.priority, *specificity(match), name)
+
+
+def _routes(router: str, listed: Sequence[tuple[str, RouteSpec]], port: int | None, said: Said) -> Iterator[Route]:
+    """The routes that are tried on a port of the router, any if None. Tcp routes need an address, not a name."""
+    for name, spec in listed:
+        route = spec.route
+        if isinstance(route, TcpRoute) or (port is not None and route.match.port not in (None, port)):
+            continue
+        yield Route(
+            of=(router, name),
+            match=of_route(route.match),
+            targets=tuple(_targets(route.action.weighted_targets, port, said)),
+            timeout=request_timeout(route.timeout),
+            idle=None if route.timeout is None else milliseconds(route.timeout.idle),
+            retry=retry(route.retry_policy) if route.retry_policy is not None else BY_DEFAULT,
+        )
+
+
+def _targets(targets: Sequence[WeightedTarget], port: int | None, said: Said) -> Iterator[Target]:
+    for target in targets:
+        aimed = target_port(target, port, said)
+        if aimed is not None:
+            yield Target(target.virtual_node, aimed, target.weight)
+
+
+def target_port(target: WeightedTarget, port: int | None, said: Said) -> int | None:
+    """The port of the node that a target means: the one it says, the router's own, or the first; None if none fits."""
+    ports = _http_ports(said.nodes.get(target.virtual_node))
+    if target.port is not None:
+        return target.port if target.port in ports else None
+    return port if port in ports else next(iter(ports), None)
+
+
+def _http_ports(node: VirtualNodeSpec | None) -> tuple[int, ...]:
+    """The ports of a node that an HTTP route can lead to."""
+    return tuple(m.port for m in node.ports if m.protocol != Protocol.TCP) if node else ()
+
+
+def called(routes: Sequence[Route]) -> tuple[tuple[str, int], ...]:
+    """Every (node, port) that routes lead to, sorted, those of weight 0 too."""
+    return tuple(sorted({(t.node, t.port) for route in routes for t in route.targets}))
+
+

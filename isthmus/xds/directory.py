@@ -1,0 +1,150 @@
+"""directory: what the agent must know of a mesh besides Envoy's resources: the `agent` view, written and read here.
+
+JSON, so that an agent two versions behind reads what it knows and leaves the rest. What a cluster must accept (mesh,
+nodes, bindings, gateways) is serving; what its proxies may call (backends, peers) is calling.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+from uuid import UUID
+
+from isthmus.ir.mesh import ClusterMesh
+from isthmus.values import service_id
+from isthmus.xds import names
+from isthmus.xds.snapshot import Resource, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The mesh itself. `suffix` ends its SNIs; `domains`: cluster → trust domain, for every attached cluster."""
+
+    id: UUID
+    name: str
+    label: str
+    suffix: str
+    permissive: bool
+    domains: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """A node that is placed here. `service`: its id between clusters; `ports`: (listener port, protocol) each."""
+
+    service: str
+    ports: tuple[tuple[int, str], ...]
+    exported: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A port of a node that some proxy here may call."""
+
+    node: str
+    port: int
+    service: str
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What workload is a node, or a virtual gateway's Envoy: one of `node` and `gateway`. `match` as the tenant wrote."""
+
+    name: str
+    node: str | None
+    gateway: str | None
+    match: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The `agent` view of one mesh. `peers`: cluster → (region, network); `gateways`: name → listener ports."""
+
+    facts: Facts
+    nodes: Mapping[str, NodeFacts] = field(default_factory=dict)
+    gateways: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    bindings: tuple[Binding, ...] = ()
+    backends: Mapping[str, Backend] = field(default_factory=dict)
+    peers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, resources: Iterable[Resource]) -> Self | None:
+        """The inverse of `serving` and `calling`; resources of other types are ignored. None if the mesh is not said.
+
+        KeyError if something that has always been there is missing.
+        """
+        said: dict[str, dict[str, Any]] = {}
+        for r in resources:
+            if r.type in _READ:
+                said.setdefault(r.type, {})[r.name] = json.loads(r.body)
+        if not said.get(Type.MESH):
+            return None
+        (mesh,) = said[Type.MESH].values()
+        return cls(
+            facts=_facts(mesh),
+            nodes={n: _node(v) for n, v in said.get(Type.NODE, {}).items()},
+            gateways={n: tuple(v["ports"]) for n, v in said.get(Type.GATEWAY, {}).items()},
+            bindings=tuple(_binding(n, v) for n, v in sorted(said.get(Type.BINDING, {}).items())),
+            backends={n: _backend(v) for n, v in said.get(Type.BACKEND, {}).items()},
+            peers={n: (v["region"], v["network"]) for n, v in said.get(Type.PEER, {}).items()},
+        )
+
+
+_READ = frozenset({Type.MESH, Type.NODE, Type.GATEWAY, Type.BINDING, Type.BACKEND, Type.PEER})
+
+
+def _facts(said: Mapping[str, Any]) -> Facts:
+    permissive = said["transport"] == "permissive"
+    return Facts(UUID(said["id"]), said["name"], said["label"], said["suffix"], permissive, said["domains"])
+
+
+def _node(said: Mapping[str, Any]) -> NodeFacts:
+    return NodeFacts(said["service"], tuple((p["port"], p["protocol"]) for p in said["ports"]), said["exported"])
+
+
+def _binding(name: str, said: Mapping[str, Any]) -> Binding:
+    return Binding(name, said.get("node"), said.get("gateway"), said["match"])
+
+
+def _backend(said: Mapping[str, Any]) -> Backend:
+    return Backend(said["node"], said["port"], said["service"], said["protocol"])
+
+
+def serving(ir: ClusterMesh) -> tuple[Resource, ...]:
+    """The serving half of the agent's view."""
+    mesh = {
+        "id": str(ir.id),
+        "name": ir.name,
+        "label": ir.label,
+        "suffix": ir.suffix,
+        "transport": "permissive" if ir.permissive else "strict",
+        "domains": dict(ir.domains),
+    }
+    out = [Resource.json(Type.MESH, ir.label, mesh)]
+    for node in ir.placed:
+        ports = [{"port": listener.port, "protocol": listener.protocol} for listener in node.listeners]
+        said = {"service": service_id(ir.id, node.name), "ports": ports, "exported": node.exported}
+        out.append(Resource.json(Type.NODE, node.name, said))
+    out += [
+        Resource.json(Type.GATEWAY, gateway.name, {"ports": [listener.port for listener in gateway.listeners]})
+        for gateway in ir.gateways
+    ]
+    out += [Resource.json(Type.BINDING, binding.name, {binding.kind: binding.of, "match": binding.match}) for binding in ir.bindings]
+    return tuple(out)
+
+
+def calling(ir: ClusterMesh, backends: Iterable[tuple[str, int, str]]) -> tuple[Resource, ...]:
+    """The calling half: `backends` are (node, port, protocol) of everything that any view here calls."""
+    out = [
+        Resource.json(
+            Type.BACKEND,
+            names.backend(node, port),
+            {"node": node, "port": port, "service": service_id(ir.id, node), "protocol": protocol},
+        )
+        for node, port, protocol in backends
+    ]
+    out += [
+        Resource.json(Type.PEER, peer.name, {"region": peer.region, "network": peer.network}) for peer in ir.peers
+    ]
+    return tuple(out)

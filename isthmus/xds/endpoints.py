@@ -1,0 +1,263 @@
+"""endpoints: which instances answer for a backend, from what is here and what other clusters export.
+
+Priorities: this cluster, then others of its region, then the rest; Envoy wants them without a gap from 0, so a backend that
+only runs elsewhere begins at 0 there. Inside a cluster, and between clusters of one network, instances are called directly;
+otherwise each slot is an address of its own behind the internal listener `to/<cluster>`, because through one shared
+address a single instance would get every request (design-notes 7). Health is said, not hidden: leaving unhealthy endpoints
+out would keep the share of healthy ones at 100 % and nothing would spill over (design-notes 23).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from itertools import groupby
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from envoy.config.core.v3 import base_pb2, health_check_pb2
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+
+from isthmus.values import ANY, Sni, service_id, slot_id
+from isthmus.xds import names
+from isthmus.xds.directory import Backend, Directory, Facts
+from isthmus.xds.snapshot import Resource, Type
+
+Health = Literal["healthy", "unhealthy", "draining"]
+State = Literal["live", "unknown", "dead"]
+
+HEALTH: Mapping[str, int] = {
+    "healthy": health_check_pb2.HEALTHY,
+    "unhealthy": health_check_pb2.UNHEALTHY,
+    "draining": health_check_pb2.DRAINING,
+}
+
+MATCH = "envoy.transport_socket_match"
+MTLS, PLAINTEXT = "mtls", "plaintext"
+"""The value of `transport` in an endpoint's metadata; backends choose the transport socket by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalInstance:
+    """A running copy of a node, or of a virtual gateway, in this cluster.
+
+    `ports`: listener port → the proxy's inbound port (a gateway's: the port it binds); a port that is not in it has no
+    proxy before it. `address`: an IP address, of the application and the proxy alike.
+    """
+
+    name: str
+    node: str
+    address: str
+    ports: Mapping[int, int] = field(default_factory=dict)
+    zone: str = ""
+    health: Health = "healthy"
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSlot:
+    """An instance elsewhere. `ports`: listener ports that are exported.
+
+    `address` and `inbound` (listener port → inbound port) are known of clusters in our own network only.
+    """
+
+    slot: str
+    zone: str = ""
+    health: Health = "healthy"
+    weight: int = 1
+    ports: tuple[int, ...] = ()
+    address: str = ""
+    inbound: Mapping[int, int] = field(default_factory=dict)
+
+
+class RemoteNode(NamedTuple):
+    """A node elsewhere: its slots up to the cap, and how many instances it has in all."""
+
+    slots: tuple[RemoteSlot, ...] = ()
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCluster:
+    """Another cluster of the mesh. `gateways`: `IP:port` each (the agent resolves names); `state` as its leases say."""
+
+    name: str
+    region: str
+    network: str
+    state: State = "live"
+    gateways: tuple[str, ...] = ()
+    nodes: Mapping[str, RemoteNode] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where the proxy stands."""
+
+    cluster: str
+    cluster_id: UUID
+    region: str
+    network: str
+    zone: str = ""
+
+
+class Topology(NamedTuple):
+    """All that is known of one mesh's instances."""
+
+    local: Sequence[LocalInstance] = ()
+    remote: Sequence[RemoteCluster] = ()
+
+
+class _Place(NamedTuple):
+    """Where an endpoint is, in the order in which places are preferred."""
+
+    level: int
+    region: str
+    cluster: str
+    zone: str
+
+
+_Placed = tuple[_Place, endpoint_components_pb2.LbEndpoint]
+
+
+def endpoints(directory: Directory, topology: Topology, here: Here) -> Mapping[str, Resource]:
+    """The endpoints of every backend and every peer of one mesh, by name: the same for all proxies of the cluster."""
+    mesh = directory.facts
+    out = [_assignment(name, _of_backend(b, mesh, topology, here)) for name, b in directory.backends.items()]
+    by_name = {cluster.name: cluster for cluster in topology.remote}
+    out += [_assignment(names.peer(peer), _of_gateways(by_name.get(peer))) for peer in directory.peers]
+    return {resource.name: resource for resource in out}
+
+
+def nothing(name: str) -> Resource:
+    """No endpoints: what a backend gets that nothing is known of, because Envoy would wait 15 s for an answer."""
+    return _assignment(name, ())
+
+
+def app_endpoints(port: int, address: str) -> Resource:
+    """The application behind its own proxy."""
+    only = endpoint_components_pb2.LbEndpoint(endpoint=_at(address, port))
+    return _assignment(names.app(port), [(_Place(0, "", "", ""), only)])
+
+
+def _of_backend(backend: Backend, mesh: Facts, topology: Topology, here: Here) -> Iterator[_Placed]:
+    for instance in topology.local:
+        if instance.node == backend.node:
+            yield from _local(instance, backend, mesh, here)
+    for cluster in topology.remote:
+        if cluster.state != "dead":
+            yield from _remote(cluster, backend, mesh, here)
+
+
+def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
+    """Directly: through its proxy where it has one for this port, else in plaintext where the mesh allows it."""
+    place = _Place(0, here.region, here.cluster, instance.zone)
+    port = instance.ports.get(backend.port)
+    if port is not None:
+        slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
+        endpoint = _at(instance.address, port, _sni(slot, backend, mesh))
+        yield place, _weighed(endpoint, instance.health, instance.weight, MTLS)
+    elif mesh.permissive:
+        yield place, _weighed(_at(instance.address, backend.port), instance.health, instance.weight, PLAINTEXT)
+
+
+def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
+    """One endpoint a slot; above the cap one for all, because the slots that are listed are not all there are."""
+    slots, count = cluster.nodes.get(backend.node, RemoteNode())
+    level = 1 if cluster.region == here.region else 2
+    if count > len(slots):
+        endpoint = _through(cluster.name, ANY, backend, mesh)
+        yield _Place(level, cluster.region, cluster.name, ""), _weighed(endpoint, "healthy", count, MTLS)
+        return
+    for slot in slots:
+        if backend.port in slot.ports:
+            endpoint = _direct(slot, backend, mesh) if cluster.network == here.network else None
+            endpoint = endpoint or _through(cluster.name, slot.slot, backend, mesh)
+            place = _Place(level, cluster.region, cluster.name, slot.zone)
+            yield place, _weighed(endpoint, slot.health, slot.weight, MTLS)
+
+
+def _direct(slot: RemoteSlot, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint | None:
+    port = slot.inbound.get(backend.port)
+    return _at(slot.address, port, _sni(slot.slot, backend, mesh)) if slot.address and port else None
+
+
+def _through(cluster: str, slot: str, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint:
+    """An address of its own for a slot; `hostname` becomes the SNI (`auto_host_sni`), which the gateway routes on."""
+    out = endpoint_components_pb2.Endpoint(hostname=_sni(slot, backend, mesh))
+    address = out.address.envoy_internal_address
+    address.server_listener_name = names.to(cluster)
+    address.endpoint_id = out.hostname
+    return out
+
+
+def _of_gateways(cluster: RemoteCluster | None) -> Iterator[_Placed]:
+    if cluster is None or cluster.state == "dead":
+        return
+    for gateway in sorted(set(cluster.gateways)):
+        host, _, port = gateway.rpartition(":")
+        host = host.strip("[]")
+        if _is_ip(host):
+            yield _Place(0, cluster.region, cluster.name, ""), _weighed(_at(host, int(port)), "healthy", 1, None)
+
+
+def _sni(slot: str, backend: Backend, mesh: Facts) -> str:
+    return Sni(slot, backend.port, backend.service, mesh.label).text(mesh.suffix)
+
+
+def _is_ip(host: str) -> bool:
+    """Envoy refuses a name among endpoints, and with it every other endpoint of the message."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _at(host: str, port: int, hostname: str = "") -> endpoint_components_pb2.Endpoint:
+    out = endpoint_components_pb2.Endpoint(hostname=hostname)
+    out.address.socket_address.address = host
+    out.address.socket_address.port_value = port
+    return out
+
+
+def _weighed(
+    endpoint: endpoint_components_pb2.Endpoint, health: str, weight: int, transport: str | None
+) -> endpoint_components_pb2.LbEndpoint:
+    out = endpoint_components_pb2.LbEndpoint(endpoint=endpoint, health_status=HEALTH[health])
+    out.load_balancing_weight.value = max(weight, 1)
+    if transport is not None:
+        out.metadata.CopyFrom(_TRANSPORT[transport])
+    return out
+
+
+def _metadata(transport: str) -> base_pb2.Metadata:
+    out = base_pb2.Metadata()
+    out.filter_metadata[MATCH].fields["transport"].string_value = transport
+    return out
+
+
+_TRANSPORT = {transport: _metadata(transport) for transport in (MTLS, PLAINTEXT)}
+
+
+def _assignment(name: str, placed: Iterable[_Placed]) -> Resource:
+    """Grouped by place; levels become priorities without a gap. Equal endpoints in any order give equal bytes."""
+    out = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    ordered = sorted(placed, key=lambda p: (p[0], p[1].SerializeToString(deterministic=True)))
+    levels = sorted({place.level for place, _ in ordered})
+    for place, group in groupby(ordered, key=lambda p: p[0]):
+        members = [endpoint for _, endpoint in group]
+        locality = out.endpoints.add(priority=levels.index(place.level), lb_endpoints=members)
+        locality.locality.region, locality.locality.zone, locality.locality.sub_zone = place[1], place[3], place[2]
+        locality.load_balancing_weight.value = sum(m.load_balancing_weight.value or 1 for m in members)
+    return Resource(Type.ENDPOINTS, name, out.SerializeToString(deterministic=True))
+
+
+def slots_of(instances: Sequence[LocalInstance], directory: Directory, here: Here) -> Iterator[tuple[Sni, LocalInstance]]:
+    """What a gateway here may be asked for: each exported instance with a proxy before it, under each of its ports."""
+    for instance in instances:
+        node = directory.nodes.get(instance.node)
+        if node is None or not node.exported:
+            continue
+        slot = slot_id(here.cluster_id, directory.facts.id, instance.node, instance.name)
+        service = service_id(directory.facts.id, instance.node)
+        for port in sorted({p for p, _ in node.ports} & set(instance.ports)):
+            yield Sni(slot, port, service, directory.facts.label), instance

@@ -1,0 +1,127 @@
+"""Every name Envoy will see is spelled here and nowhere else.
+
+Envoy warms or drains whatever changes its name, so a name holds only what identifies the thing: put a weight or a timeout
+in a name and every edit of it costs the tenant their connections. Each name leads back to the resource of the mesh that
+made it, so that a NACK, a metric or a log line can be told in the tenant's words (`origin`). Names that hold a tenant's
+word escape `/` and `%` in it, so no two things share a name.
+"""
+
+
+XDS = "xds"
+"""The bootstrap's cluster: our own xDS, and where traces go."""
+
+IDENTITY, BUNDLE = "identity", "bundle"
+"""The two secrets of every proxy that holds a key."""
+
+OUTBOUND, EAST_WEST, SELF = "outbound", "east-west", "self"
+"""The listener for the application's requests, the gateway's between clusters, and the way back into `outbound`."""
+
+NOWHERE = "nowhere"
+"""A cluster that is never defined: `tcp_proxy` demands a name even where `sni_cluster` chooses."""
+
+MESH_SERVICE_HEADER = "x-app-mesh-virtual-service"
+"""App Mesh's own header between a gateway's two listeners where the host is not rewritten (appmesh.md §3.1)."""
+
+
+def escaped(word: str) -> str:
+    """A tenant's word as one segment of a name."""
+    return word.replace("%", "%25").replace("/", "%2F")
+
+
+def plain(segment: str) -> str:
+    """The inverse of `escaped`."""
+    return segment.replace("%2F", "/").replace("%25", "%")
+
+
+def inbound(port: int) -> str:
+    """The listener, and its routes, before a virtual node's port."""
+    return f"inbound/{port}"
+
+
+def app(port: int) -> str:
+    """The application itself behind a virtual node's port."""
+    return f"app/{port}"
+
+
+def ingress(port: int) -> str:
+    """The listener, and its routes, of a virtual gateway's port."""
+    return f"ingress/{port}"
+
+
+def to(cluster: str) -> str:
+    """The internal listener through which another cluster's slots are reached."""
+    return f"to/{cluster}"
+
+
+def peer(cluster: str) -> str:
+    """The east-west gateways of another cluster."""
+    return f"peer/{cluster}"
+
+
+def backend(node: str, port: int) -> str:
+    """A port of a virtual node as its clients see it; also the name of its endpoints."""
+    return f"node/{escaped(node)}/{port}"
+
+
+def service(name: str, port: int | None = None) -> str:
+    """The virtual host of a virtual service, of one port of it where it has several."""
+    return f"service/{escaped(name)}" if port is None else f"service/{escaped(name)}/{port}"
+
+
+def route(router: str, name: str) -> str:
+    """A route of a virtual router."""
+    return f"route/{escaped(router)}/{escaped(name)}"
+
+
+def whole(service_name: str) -> str:
+    """The one route of a virtual service that a node provides."""
+    return f"service/{escaped(service_name)}"
+
+
+def gateway_route(gateway: str, name: str) -> str:
+    """A route of a virtual gateway."""
+    return f"gateway-route/{escaped(gateway)}/{escaped(name)}"
+
+
+def slot(listener: str, layer: str, name: str) -> str:
+    """A filter slot of a listener's chains; `layer` is `http` or `tcp`, which never share a filter."""
+    return f"{listener}/{layer}/{name}"
+
+
+def east_west_chain(label: str) -> str:
+    """One mesh's chain of an east-west gateway, which serves several meshes; `label` is `values.mesh_label`."""
+    return f"{EAST_WEST}/{label}"
+
+
+def stat(name: str) -> str:
+    """A name in statistics: a dot there would begin another metric (envoy.md §15)."""
+    return name.replace("%", "%25").replace(".", "%2E")
+
+
+def listened_port(name: str, of: str) -> int | None:
+    """The port in a name of `inbound`, `app` or `ingress` (`of`), or in one of a slot or route below it; else None."""
+    head, _, rest = name.partition("/")
+    port = rest.partition("/")[0]
+    return int(port) if head == of and port.isdigit() else None
+
+
+ORIGINS = {
+    "node": "VirtualNode",
+    "service": "VirtualService",
+    "route": "Route",
+    "gateway-route": "GatewayRoute",
+    "peer": "Attachment",
+    "to": "Attachment",
+}
+
+
+def origin(name: str) -> tuple[str, str] | None:
+    """Which resource of the mesh made a name: its kind and its key's text; None where the view says it (`inbound/80`)."""
+    head, _, rest = name.partition("/")
+    kind = ORIGINS.get(head)
+    if kind is None or not rest:
+        return None
+    if kind in ("Route", "GatewayRoute"):
+        parent, _, child = rest.partition("/")
+        return kind, f"{parent}/{plain(child)}"
+    return kind, plain(rest.partition("/")[0])

@@ -1,0 +1,107 @@
+"""proxy: everything one Envoy gets: its view of the definition, made local, with endpoints and the trust bundle.
+
+Pure, so the agent may compose again whenever anything changed and send only what differs. A resource is *proven* if it is
+definition: its ACK is what a revision waits for. Endpoints and bundles come and go without a revision and are not.
+What a proxy would never ask for is left out (a port without an inbound port here), because it would never be acked.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from isthmus.xds import east_west, names
+from isthmus.xds.directory import Directory
+from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing
+from isthmus.xds.localise import bound
+from isthmus.xds.snapshot import Resource, Type
+
+DEFAULT_OUTBOUND = 15001
+
+
+class Composed(NamedTuple):
+    """A resource that a proxy gets, and whether its ACK proves a revision."""
+
+    resource: Resource
+    proven: bool
+
+
+class AtGateway(NamedTuple):
+    """One mesh at an east-west gateway: its `east-west` view, its directory, and its instances in this cluster."""
+
+    view: Sequence[Resource]
+    directory: Directory
+    local: Sequence[LocalInstance]
+
+
+def compose_node(
+    view: Iterable[Resource],
+    endpoints: Mapping[str, Resource],
+    instance: LocalInstance,
+    bundle: Resource,
+    outbound: int = DEFAULT_OUTBOUND,
+) -> list[Composed]:
+    """A sidecar's resources: `view` is `node/<node>@<minor>`, `endpoints` from `isthmus.xds.endpoints.endpoints`.
+
+    `inbound/<port>` listens at the instance's inbound port and hands to the application at the listener's port, both
+    at the instance's address; `outbound` at `outbound` there.
+    """
+    kept = [r for r in view if _served(r.name, ("inbound", "app"), instance)]
+    local = [_localised(r, instance, outbound) for r in kept]
+    apps = {p: app_endpoints(p, instance.address) for p in instance.ports}
+    answers = {**endpoints, **{r.name: r for r in apps.values()}}
+    return [*local, *_assignments(kept, answers), Composed(bundle, proven=False)]
+
+
+def compose_gateway(
+    view: Iterable[Resource], endpoints: Mapping[str, Resource], instance: LocalInstance, bundle: Resource
+) -> list[Composed]:
+    """A virtual gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`."""
+    kept = [r for r in view if _served(r.name, ("ingress",), instance)]
+    local = [_localised(r, instance, None) for r in kept]
+    return [*local, *_assignments(kept, endpoints), Composed(bundle, proven=False)]
+
+
+def compose_east_west(meshes: Iterable[AtGateway], here: Here, address: str, port: int) -> list[Composed]:
+    """An east-west gateway's resources: the chains of all meshes on one listener, and a backend for each slot.
+
+    It holds no key, so there is no bundle. The listener is definition; backends follow the instances.
+    """
+    listed = sorted(meshes, key=lambda m: m.directory.facts.label)
+    views = [r for mesh in listed for r in mesh.view]
+    listeners = [r for r in views if r.type == Type.LISTENER]
+    out = [Composed(r, proven=True) for r in views if r.type != Type.LISTENER]
+    if listeners:
+        out.insert(0, Composed(bound(east_west.merged(listeners), address, port), proven=True))
+    for mesh in listed:
+        out += [Composed(r, proven=False) for r in east_west.backends(mesh.local, mesh.directory, here)]
+    return out
+
+
+def _served(name: str, families: Sequence[str], instance: LocalInstance) -> bool:
+    """Whether a resource of a port is of one that this instance has; resources of no port are always."""
+    ports = [port for family in families if (port := names.listened_port(name, family)) is not None]
+    return all(port in instance.ports for port in ports)
+
+
+def _localised(resource: Resource, instance: LocalInstance, outbound: int | None) -> Composed:
+    port = _port(resource.name, instance, outbound) if resource.type == Type.LISTENER else None
+    return Composed(resource if port is None else bound(resource, instance.address, port), proven=True)
+
+
+def _port(listener: str, instance: LocalInstance, outbound: int | None) -> int | None:
+    """Where a listener binds; None for internal ones, which bind nowhere."""
+    if listener == names.OUTBOUND:
+        return outbound
+    for family in ("inbound", "ingress"):
+        port = names.listened_port(listener, family)
+        if port is not None:
+            return instance.ports[port]
+    return None
+
+
+_WITH_ENDPOINTS = ("app/", "node/", "peer/")
+
+
+def _assignments(view: Iterable[Resource], answers: Mapping[str, Resource]) -> Iterator[Composed]:
+    for resource in view:
+        if resource.type == Type.CLUSTER and resource.name.startswith(_WITH_ENDPOINTS):
+            yield Composed(answers.get(resource.name) or nothing(resource.name), proven=False)

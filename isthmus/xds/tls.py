@@ -1,0 +1,91 @@
+"""tls: the mesh's own mutual TLS, one session from client sidecar to server sidecar, through any gateway.
+
+TLS 1.3 only, said as minimum *and* maximum: the upstream default maximum is 1.2, and a minimum alone makes every handshake
+fail (envoy.md §9). No resumption, so that a root that is dropped or an identity that is revoked counts at the next
+connection. The private ALPN keeps mesh TLS apart from an application's own (design-notes 13).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import base_pb2
+from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
+from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
+from envoy.type.matcher.v3 import regex_pb2, string_pb2
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from isthmus.values import spiffe_segment
+from isthmus.xds import names
+from isthmus.xds.endpoints import MTLS, PLAINTEXT
+from isthmus.xds.sources import ADS, packed
+
+_Sans = Iterable[string_pb2.StringMatcher]
+
+_TLS_1_3 = tls_pb2.CommonTlsContext(
+    tls_params=common_pb2.TlsParameters(
+        tls_minimum_protocol_version=common_pb2.TlsParameters.TLSv1_3,
+        tls_maximum_protocol_version=common_pb2.TlsParameters.TLSv1_3,
+    ),
+    tls_certificate_sds_secret_configs=[secret_pb2.SdsSecretConfig(name=names.IDENTITY, sds_config=ADS)],
+)
+_BUNDLE = secret_pb2.SdsSecretConfig(name=names.BUNDLE, sds_config=ADS)
+
+
+def downstream(mesh: str, alpn: str) -> base_pb2.TransportSocket:
+    """What a port of a node demands: a certificate of this mesh, of any cluster whose bundle we hold.
+
+    The mesh is matched by pattern, not by listing clusters: a listener that changed with every attachment would drain.
+    """
+    pattern = rf"spiffe://[^/]+/mesh/{re.escape(spiffe_segment(mesh))}/(node|gateway)/[^/]+"
+    sans = [string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=pattern))]
+    context = tls_pb2.DownstreamTlsContext(
+        common_tls_context=_common(sans, [alpn]),
+        require_client_certificate=BoolValue(value=True),
+        disable_stateless_session_resumption=True,
+        disable_stateful_session_resumption=True,
+    )
+    return base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
+
+
+def upstream(identities: Sequence[str], alpn: str) -> base_pb2.TransportSocket:
+    """What a client demands: exactly the node it means, in a cluster where that node is placed.
+
+    Placed nowhere, it matches nothing: an empty list would match everyone. Each endpoint's hostname is the SNI.
+    """
+    sans = [string_pb2.StringMatcher(exact=identity) for identity in identities or ("spiffe://nowhere.invalid",)]
+    context = tls_pb2.UpstreamTlsContext(
+        common_tls_context=_common(sans, [alpn]), auto_host_sni=True, max_session_keys=UInt32Value(value=0)
+    )
+    return base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
+
+
+def matches(mtls: base_pb2.TransportSocket, *, permissive: bool) -> list[cluster_pb2.Cluster.TransportSocketMatch]:
+    """The transport of each endpoint, by its metadata. The cluster's own socket, for all others, must be TLS."""
+    raw = base_pb2.TransportSocket(
+        name="envoy.transport_sockets.raw_buffer", typed_config=packed(raw_buffer_pb2.RawBuffer())
+    )
+    chosen = [(MTLS, mtls), *([(PLAINTEXT, raw)] if permissive else [])]
+    return [
+        cluster_pb2.Cluster.TransportSocketMatch(name=name, match=_transport(name), transport_socket=socket)
+        for name, socket in chosen
+    ]
+
+
+def _common(sans: _Sans, alpn: Iterable[str]) -> tls_pb2.CommonTlsContext:
+    out = tls_pb2.CommonTlsContext(alpn_protocols=alpn)
+    out.MergeFrom(_TLS_1_3)
+    validation = out.combined_validation_context
+    validation.validation_context_sds_secret_config.CopyFrom(_BUNDLE)
+    for matcher in sans:
+        validation.default_validation_context.match_typed_subject_alt_names.add(
+            san_type=common_pb2.SubjectAltNameMatcher.URI, matcher=matcher
+        )
+    return out
+
+
+def _transport(name: str) -> Struct:
+    out = Struct()
+    out.fields["transport"].string_value = name
+    return out
