@@ -18,21 +18,21 @@ from isthmus.adapters.sealer import Sealer
 from isthmus.settings import Settings
 from isthmus.store.database import AsyncDatabase
 
-DESCRIPTION = "Isthmus, a managed multi-cluster service mesh: every change is planned, proven, and told when it is live."
+DESCRIPTION = (
+    "Isthmus, a managed multi-cluster service mesh: every change is planned, proven, and told when it is live."
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The app of one process."""
-    sealer = Sealer.open(settings.master_key_file)
+    sealer = Sealer.load(settings.master_key_file)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         await app.state.database.close()
 
-    app = FastAPI(
-        title="Isthmus", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None
-    )
+    app = FastAPI(title="Isthmus", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     app.state.settings = settings
     app.state.database = AsyncDatabase(settings.database_url)
     app.state.cursors = Cursors(sealer.derive("cursors"))

@@ -32,10 +32,10 @@ async def principal(
 ) -> Principal:
     """The caller; 401 without a valid token."""
     if given is None:
-        raise Problem(401, "not_signed_in", "send Authorization: Bearer <token>", _CHALLENGE)
+        raise Problem("not_signed_in", "send Authorization: Bearer <token>", _CHALLENGE)
     found = await request.app.state.database.lookup(lambda session: verify(session, given.credentials))
     if found is None:
-        raise Problem(401, "bad_token", "the token is unknown, expired or revoked", _CHALLENGE)
+        raise Problem("bad_token", "the token is unknown, expired or revoked", _CHALLENGE)
     return Principal(found.org, found.id, found.name)
 
 

@@ -5,6 +5,7 @@ pointers, and because a key given twice must not silently win.
 """
 
 import json
+from itertools import chain
 from typing import Any
 
 from fastapi import Request
@@ -14,6 +15,8 @@ from isthmus.errors import Invalid, Violation
 
 MOST = 1024 * 1024
 """Bytes of a body (product.md §2.5)."""
+DEEPEST = 64
+"""Objects and lists in each other; App Mesh's deepest spec has 12. Far below where Python's recursion ends."""
 
 
 async def read(request: Request) -> bytes:
@@ -33,7 +36,7 @@ async def read_json(request: Request) -> Any:  # noqa: ANN401 - JSON
     """The decoded body: 415 for another media type, 400 for what is not JSON, 422 for a key given twice."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {"application/json", ""} and not kind.endswith("+json"):
-        raise Problem(415, "unsupported_media_type", f"send application/json, not {kind}")
+        raise Problem("unsupported_media_type", f"send application/json, not {kind}")
     body = await read(request)
     twice: list[str] = []
 
@@ -47,10 +50,24 @@ async def read_json(request: Request) -> Any:  # noqa: ANN401 - JSON
     try:
         value = json.loads(body, object_pairs_hook=pairs, parse_constant=_no_constant)
     except (ValueError, RecursionError) as e:
-        raise Problem(400, "not_json", f"the body is not JSON: {e}") from e
+        raise Problem("not_json", f"the body is not JSON: {e}") from e
     if twice:
-        raise Invalid(Violation("", "duplicate_key", f"the key {name!r} is given twice in one object") for name in twice)
+        raise Invalid(
+            Violation("", "duplicate_key", f"the key {name!r} is given twice in one object") for name in twice
+        )
+    _refuse_deep(value)
     return value
+
+
+def _refuse_deep(value: object) -> None:
+    """Invalid for more than `DEEPEST` levels, counted level by level, because a walk would be what it guards against."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list))]
+        level = list(chain.from_iterable(inner))
+        if not level:
+            return
+    raise Invalid.one("", "too_deep", f"has more than {DEEPEST} objects and lists in each other")
 
 
 def _no_constant(text: str) -> None:
@@ -58,4 +75,4 @@ def _no_constant(text: str) -> None:
 
 
 def _too_large() -> Problem:
-    return Problem(413, "body_too_large", f"a body has at most {MOST} bytes")
+    return Problem("body_too_large", f"a body has at most {MOST} bytes")

@@ -4,32 +4,46 @@ A thing's ETag is the revision that last changed it, so a writer who has not see
 """
 
 import re
+from typing import Annotated
 
-from fastapi import Request, Response
+from fastapi import Depends, Header, Response
 
 from api.problems import Problem
-from isthmus.store.revisions import ABSENT, ANY, At, Expected
+from isthmus.store.changes import ABSENT, ANY, At, Expected
 
 _ETAG = re.compile(r'(?:W/)?"(\d{1,18})"')
 
 
-def expected(request: Request) -> Expected:
+async def expected(
+    if_match: Annotated[str | None, Header(description='`"<revision>"`, or `*`: it must be there.')] = None,
+    if_none_match: Annotated[str | None, Header(description="`*`: it must not be there yet.")] = None,
+) -> Expected:
     """What the writer says the thing's state is: 428 if nothing is said, 400 if it cannot be understood."""
-    match, none = request.headers.get("if-match"), request.headers.get("if-none-match")
-    if match is None and none is None:
+    if if_match is None and if_none_match is None:
         detail = 'send If-Match: "<revision>" (or *) to change it, or If-None-Match: * to create it'
-        raise Problem(428, "precondition_required", detail)
+        raise Problem("precondition_required", detail)
+    try:
+        return said(if_match, if_none_match)
+    except ValueError as e:
+        raise Problem("bad_precondition", str(e)) from e
+
+
+def said(match: str | None, none: str | None) -> Expected:
+    """One of the two, understood; ValueError for both, and for what is no such condition."""
     if none is not None:
         if none.strip() != "*" or match is not None:
-            raise Problem(400, "bad_precondition", "If-None-Match takes only * here, and not beside If-Match")
+            raise ValueError("If-None-Match takes only * here, and not beside If-Match")
         return ABSENT
     assert match is not None
     if match.strip() == "*":
         return ANY
     found = _ETAG.fullmatch(match.strip())
     if found is None:
-        raise Problem(400, "bad_precondition", f'If-Match takes one ETag such as "42", or *; not {match}')
+        raise ValueError(f'If-Match takes one ETag such as "42", or *; not {match}')
     return At(int(found[1]))
+
+
+Precondition = Annotated[Expected, Depends(expected)]
 
 
 def etag(response: Response, revision: int) -> None:

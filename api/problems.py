@@ -11,9 +11,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from isthmus.errors import Invalid, InUse, IsthmusError, Kind, StaleRevision, Violation
+from isthmus.errors import Invalid, InUse, IsthmusError, Kind, StaleRevision, Unavailable, Violation
 
 MEDIA_TYPE = "application/problem+json"
 DOCS = "/docs/problems#"
@@ -26,15 +28,29 @@ STATUS: Mapping[Kind, int] = {
     Kind.UNAVAILABLE: 503,
 }
 RETRYABLE = frozenset({429, 503})
+ONLY_HTTP: Mapping[str, tuple[int, str]] = {
+    "not_json": (400, "The body is not JSON, or not UTF-8."),
+    "bad_precondition": (400, "`If-Match` or `If-None-Match` cannot be understood."),
+    "bad_request": (400, "The request cannot be understood."),
+    "not_signed_in": (401, "There is no bearer token."),
+    "bad_token": (401, "The token is forged, unknown, expired or revoked."),
+    "method_not_allowed": (405, "There is such a path, but not with this method."),
+    "body_too_large": (413, "The body has more than 1 MiB."),
+    "unsupported_media_type": (415, "The body is not `application/json`."),
+    "idempotency_key_reused": (422, "This `Idempotency-Key` came before with another request."),
+    "precondition_required": (428, "Say `If-Match` to change or delete, `If-None-Match: *` to create."),
+    "internal_error": (500, "Something of ours is broken; the request id leads us to it."),
+}
+"""Codes of what only HTTP knows: status and meaning. The core's codes are those of its errors."""
 
 log = logging.getLogger("isthmus.api")
 
 
-class Problem(Exception):  # noqa: N818 - it is an answer, not a failure of ours
+class Problem(Exception):
     """An answer that only HTTP knows: a missing precondition, a body that is too large, no sign-in."""
 
-    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        self.status, self.code, self.detail, self.headers = status, code, detail, dict(headers or {})
+    def __init__(self, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.code, self.detail, self.headers = ONLY_HTTP[code][0], code, detail, dict(headers or {})
         super().__init__(detail)
 
 
@@ -93,8 +109,19 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 def _parameters(request: Request, error: Exception) -> JSONResponse:
     """Path and query parameters that FastAPI refuses, in the same shape as everything else."""
     assert isinstance(error, RequestValidationError)
-    found = tuple(Violation("/" + "/".join(map(str, e["loc"])), "invalid_parameter", e["msg"]) for e in error.errors())
-    return answer(request, 422, "validation_failed", "the request breaks rules, listed in `errors`", found)
+    found = (Violation("/" + "/".join(map(str, e["loc"])), "invalid_parameter", e["msg"]) for e in error.errors())
+    return _ours(request, Invalid(found))
+
+
+def _database(request: Request, error: Exception) -> JSONResponse:
+    """PostgreSQL is away, restarting or overloaded: nothing was stored, and the same request may work later.
+
+    Everything else that a database can say is our bug.
+    """
+    if isinstance(error, DBAPIError) and not (error.connection_invalidated or isinstance(error, OperationalError)):
+        return _bug(request, error)
+    log.warning("request %s: the database does not answer: %s", getattr(request.state, "request_id", ""), error)
+    return answer(request, 503, Unavailable.code, "the database does not answer", headers={"Retry-After": "1"})
 
 
 def _bug(request: Request, error: Exception) -> JSONResponse:
@@ -108,4 +135,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _parameters)
+    for away in (DBAPIError, PoolTimeout, ConnectionError):
+        app.add_exception_handler(away, _database)
     app.add_exception_handler(Exception, _bug)

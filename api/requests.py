@@ -13,13 +13,14 @@ from fastapi import FastAPI
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _CLIENT_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class RequestIds:
     """Names each request; a client's own `X-Request-Id` is echoed as `Client-Request-Id`, never taken for ours."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

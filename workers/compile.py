@@ -4,7 +4,7 @@ It takes the newest head, so revisions in between are superseded without ever be
 time (advisory lock, in one transaction): a crash leaves nothing behind, and the promise is sent again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from isthmus.ir.mesh import Ineffective
 from isthmus.ir.surroundings import ClusterFacts, Surroundings
 from isthmus.model.definition import Definition
 from isthmus.store import tables
@@ -21,7 +22,7 @@ from isthmus.store.deliveries import Deliveries
 from isthmus.store.revisions import Revisions
 from isthmus.store.rollouts import Rollouts
 from isthmus.store.snapshots import Snapshots
-from isthmus.xds.compile import COMPILER, compile_mesh
+from isthmus.xds.compile import COMPILER, Compiled, compile_mesh
 from isthmus.xds.snapshot import NOTHING, Snapshot
 
 OVERTAKEN = ("accepted", "compiling", "preflight", "rolling_out")
@@ -38,11 +39,13 @@ def bring_to_head(session: Session, org: UUID, mesh_id: UUID, base_domain: str, 
     revision, definition = mesh.head, Revisions(session, org, mesh_id).definition(mesh.head)
     attached = [] if mesh.deleted_at else list(clusters_of(session, org, mesh_id))
     around = _surroundings(session, mesh, attached, base_domain)
-    plan = {}
-    for cluster_id, snapshot in _snapshots(session, mesh, definition, around):
+    plan, notes = {}, set[Ineffective]()
+    for cluster_id, compiled in _compiled(session, mesh, definition, around):
         inputs = _inputs(session, org, cluster_id, revision)
-        plan[str(cluster_id)] = _entry(session, mesh, cluster_id, snapshot, inputs)
+        plan[str(cluster_id)] = _entry(session, mesh, cluster_id, compiled.snapshot, inputs)
+        notes.update(compiled.ineffective)
     _supersede(session, mesh, revision, now)
+    _note(session, mesh, revision, notes)
     mesh.target = revision
     mesh.compile_generation += 1
     rollouts.start(revision, {"clusters": plan})
@@ -65,16 +68,23 @@ def _surroundings(session: Session, mesh: tables.Mesh, attached: list[tables.Clu
     )
 
 
-def _snapshots(
+def _note(session: Session, mesh: tables.Mesh, revision: int, notes: Iterable[Ineffective]) -> None:
+    """Keep what the definition says without effect, so that it can be told and is not silently ignored."""
+    row = session.get_one(tables.Revision, (mesh.org_id, mesh.id, revision))
+    listed = sorted(notes, key=lambda n: (n.key.kind, n.key.text, n.pointer))
+    row.notes = [{"kind": n.key.kind, "key": n.key.text, "pointer": n.pointer, "reason": n.reason} for n in listed]
+
+
+def _compiled(
     session: Session, mesh: tables.Mesh, definition: Definition, around: Surroundings
-) -> Iterator[tuple[UUID, Snapshot]]:
+) -> Iterator[tuple[UUID, Compiled]]:
     """The new content of every attached cluster, and nothing for those that once had some and are attached no more."""
     for name, facts in sorted(around.clusters.items()):
-        yield facts.id, compile_mesh(definition, around, name).snapshot
+        yield facts.id, compile_mesh(definition, around, name)
     attached = {facts.id for facts in around.clusters.values()}
     for cluster_id in Deliveries(session, mesh.org_id, mesh.id).clusters():
         if cluster_id not in attached:
-            yield cluster_id, Snapshot(NOTHING)
+            yield cluster_id, Compiled(Snapshot(NOTHING), ())
 
 
 def _inputs(session: Session, org: UUID, cluster_id: UUID, revision: int) -> Mapping[str, Any]:

@@ -120,5 +120,3 @@ async def create_join_token(calling: Calling, cluster: str, request: Request) ->
     pin = request.app.state.hub_ca_pin
     command = f"isthmus agent --hub {','.join(near)} --hub-ca {pin} --join-token {token} --data-dir ./{cluster}-agent"
     return {"token": token, "expires_at": expires.isoformat(), "hubs": near, "hub_ca": pin, "command": command}
-
-

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
+from api import paths
 from api.auth import Principal, Signed
 from api.cursors import MOST, Cursors
 from isthmus.settings import Settings
@@ -43,15 +44,15 @@ class Call:
         return Meshes(session, self.org).find(ref)
 
 
-def call(request: Request, principal: Signed) -> Call:
+async def call(request: Request, principal: Signed) -> Call:
     """The context of a request."""
+    paths.refuse_nul(request.url.path)
     state = request.app.state
     return Call(principal, state.database, state.settings, state.cursors, datetime.now(UTC))
 
 
 Calling = Annotated[Call, Depends(call)]
-PageSize = Annotated[int, Query(ge=1, le=MOST, description="How many items at most.")]
-PageToken = Annotated[str | None, Query(description="`next_page_token` of the page before.")]
+MeshRef = Annotated[str, Path(description="A mesh's name, or `account:region:name` where the name is not unique.")]
 
 
 def mesh_ref(mesh: tables.Mesh) -> str:
@@ -59,8 +60,42 @@ def mesh_ref(mesh: tables.Mesh) -> str:
     return f"{mesh.account_id}:{mesh.region}:{mesh.name}"
 
 
-def page(calling: Call, listing: str, keys: list[tuple[str, dict[str, object]]], size: int) -> dict[str, object]:
-    """A list answer from up to `size + 1` (key, item) pairs: the extra one only says that there is more."""
-    more = len(keys) > size
-    token = calling.cursors.make(calling.org, listing, keys[size - 1][0], calling.now) if more else None
-    return {"items": [item for _, item in keys[:size]], "next_page_token": token}
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list a request asks for, and the answer with it.
+
+    The list's name is its path: a token of one list is none of another's.
+    """
+
+    calling: Call
+    request: Request
+    response: Response
+    size: int
+    after: str | None
+
+    async def of(self, rows: Callable[[Session, str | None, int], list[tuple[str, dict[str, Any]]]]) -> dict[str, Any]:
+        """The answer from (key, item) pairs; one more than asked for is read, and only says that there is more."""
+        found = await self.calling.run(lambda session: rows(session, self.after, self.size + 1))
+        token = None
+        if len(found) > self.size:
+            path = self.request.url.path
+            token = self.calling.cursors.make(self.calling.org, path, found[self.size - 1][0], self.calling.now)
+            query = self.request.url.include_query_params(page_token=token).query
+            raw = self.request.scope["raw_path"].decode("ascii")
+            self.response.headers["Link"] = f'<{raw}?{query}>; rel="next"'
+        return {"items": [item for _, item in found[: self.size]], "next_page_token": token}
+
+
+async def page(
+    calling: Calling,
+    request: Request,
+    response: Response,
+    page_size: Annotated[int, Query(ge=1, le=MOST, description="How many items at most.")] = 100,
+    page_token: Annotated[str | None, Query(description="`next_page_token` of the page before.")] = None,
+) -> Page:
+    """The page that a request asks for."""
+    after = calling.cursors.read(calling.org, request.url.path, page_token, calling.now)
+    return Page(calling, request, response, page_size, after)
+
+
+Paged = Annotated[Page, Depends(page)]

@@ -4,21 +4,37 @@ One set of routes for all kinds, made from the registry, so a new kind is one fi
 write is one revision; what it answers is what a GET would.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.orm import Session
 
 from api import bodies, conditions
-from api.v1.context import Call, Calling, PageSize, PageToken, mesh_ref, page
-from api.v1.shapes import document_body, document_of, schema_of
+from api.conditions import Precondition
+from api.openapi import says
+from api.v1.attaching import must_be_clusters
+from api.v1.context import Call, Calling, MeshRef, Paged
+from api.v1.shapes import document_body, document_of
 from isthmus.errors import NotFound
 from isthmus.model.document import Key
-from isthmus.model.kinds import KINDS, ResourceKind
+from isthmus.model.kind import ResourceKind
+from isthmus.model.kinds import KINDS
+from isthmus.model.structure import Structure
 from isthmus.store import tables
-from isthmus.store.clusters import Clusters
-from isthmus.store.revisions import Accepted, Change, Revisions, Stored
+from isthmus.store.changes import Accepted, Change, Stored
+from isthmus.store.revisions import Revisions
+
+Kind = ResourceKind[Structure]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a document's URL names."""
+
+    mesh: str
+    key: Key
 
 
 def router() -> APIRouter:
@@ -26,98 +42,143 @@ def router() -> APIRouter:
     out = APIRouter()
     for kind in KINDS.values():
         if kind.name != "Mesh":
-            _add(out, kind)
+            _read(out, kind)
+            _write(out, kind)
     return out
 
 
-def _collection(kind: ResourceKind) -> str:
-    parent = f"{kind.parent_segment}/{{parent}}/" if kind.parent else ""
-    return f"/meshes/{{mesh}}/{parent}{kind.segment}"
+def _collection(kind: Kind) -> str:
+    parent = f"{kind.parent_segment}/{{parent:segment}}/" if kind.parent else ""
+    return f"/meshes/{{mesh:segment}}/{parent}{kind.segment}"
 
 
-def _key(kind: ResourceKind, request: Request) -> Key:
-    return Key(kind.name, request.path_params["name"], request.path_params.get("parent"))
+def _single(kind: Kind) -> str:
+    return _collection(kind) + "/{name:segment}"
 
 
-def _add(out: APIRouter, kind: ResourceKind) -> None:
-    """List, get, put and delete of one kind."""
-    collection, single = _collection(kind), _collection(kind) + "/{name}"
-    tag = {"tags": [kind.segment]}
-    body = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema_of(kind)}}}}
+def _named(kind: Kind) -> Callable[..., Place]:
+    """What reads a document's URL."""
+
+    def inside(mesh: MeshRef, parent: str, name: str) -> Place:
+        return Place(mesh, Key(kind.name, name, parent))
+
+    def plain(mesh: MeshRef, name: str) -> Place:
+        return Place(mesh, Key(kind.name, name))
+
+    return inside if kind.parent else plain
+
+
+def _parents(kind: Kind) -> Callable[..., str | None]:
+    """What reads a list's parent out of its URL."""
+
+    def of(parent: str) -> str:
+        return parent
+
+    return of if kind.parent else lambda: None
+
+
+def _read(out: APIRouter, kind: Kind) -> None:
+    """List and get one kind."""
 
     async def listing(
-        calling: Calling, request: Request, page_size: PageSize = 100, page_token: PageToken = None
+        calling: Calling, mesh: MeshRef, parent: Annotated[str | None, Depends(_parents(kind))], page: Paged
     ) -> dict[str, Any]:
-        return await _list(calling, kind, request, page_size, page_token)
+        def rows(session: Session, after: str | None, limit: int) -> list[tuple[str, dict[str, Any]]]:
+            row = calling.mesh(session, mesh)
+            listed = Revisions(session, calling.org, row.id).list(kind.name, parent, after, limit)
+            return [(s.document.key.text, document_of(row, s)) for s in listed]
 
-    async def get(calling: Calling, request: Request, response: Response) -> dict[str, Any]:
-        key = _key(kind, request)
-        mesh, stored = await calling.run(lambda session: _get(calling, session, request.path_params["mesh"], key))
+        return await page.of(rows)
+
+    async def get(
+        calling: Calling, place: Annotated[Place, Depends(_named(kind))], response: Response
+    ) -> dict[str, Any]:
+        mesh, stored = await calling.run(lambda session: _get(calling, session, place))
         conditions.etag(response, stored.revision)
         return document_of(mesh, stored)
 
-    async def put(calling: Calling, request: Request, response: Response) -> dict[str, Any]:
-        return await _put(calling, kind, request, response)
+    out.add_api_route(
+        _collection(kind),
+        listing,
+        methods=["GET"],
+        operation_id=f"list{kind.name}s",
+        summary=f"List {kind.name}s",
+        tags=[kind.segment],
+        openapi_extra=says(f"{kind.name}List"),
+    )
+    out.add_api_route(
+        _single(kind),
+        get,
+        methods=["GET"],
+        operation_id=f"get{kind.name}",
+        summary=f"Get a {kind.name}",
+        tags=[kind.segment],
+        openapi_extra=says(f"{kind.name}Document"),
+    )
 
-    async def delete(calling: Calling, request: Request) -> dict[str, Any]:
-        key, expected = _key(kind, request), conditions.expected(request)
-        change = Change("delete", key, expected)
-        accepted = await calling.run(lambda s: _apply(calling, s, request.path_params["mesh"], change)[1])
+
+def _write(out: APIRouter, kind: Kind) -> None:
+    """Put and delete one kind."""
+
+    async def put(
+        calling: Calling,
+        expected: Precondition,
+        place: Annotated[Place, Depends(_named(kind))],
+        request: Request,
+        response: Response,
+    ) -> dict[str, Any]:
+        document = document_body(place.key, await bodies.read_json(request))
+        change = Change("put", document, expected)
+        mesh, stored, made = await calling.run(lambda session: _put(calling, session, place, change))
+        conditions.etag(response, stored.revision)
+        response.status_code = 201 if made else 200
+        return document_of(mesh, stored)
+
+    async def delete(
+        calling: Calling, expected: Precondition, place: Annotated[Place, Depends(_named(kind))]
+    ) -> dict[str, Any]:
+        change = Change("delete", place.key, expected)
+        _, accepted = await calling.run(lambda session: _apply(calling, session, place, change))
         return {"revision": accepted.revision}
 
-    out.add_api_route(collection, listing, methods=["GET"], operation_id=f"list{kind.name}s", **tag)
-    out.add_api_route(single, get, methods=["GET"], operation_id=f"get{kind.name}", **tag)
-    out.add_api_route(single, put, methods=["PUT"], operation_id=f"put{kind.name}", openapi_extra=body, **tag)
-    out.add_api_route(single, delete, methods=["DELETE"], operation_id=f"delete{kind.name}", **tag)
+    out.add_api_route(
+        _single(kind),
+        put,
+        methods=["PUT"],
+        operation_id=f"put{kind.name}",
+        summary=f"Create or replace a {kind.name}",
+        tags=[kind.segment],
+        openapi_extra=says(f"{kind.name}Document", body=f"{kind.name}Document", made=True),
+    )
+    out.add_api_route(
+        _single(kind),
+        delete,
+        methods=["DELETE"],
+        operation_id=f"delete{kind.name}",
+        summary=f"Delete a {kind.name}",
+        tags=[kind.segment],
+        openapi_extra=says("Deleted"),
+    )
 
 
-async def _list(calling: Call, kind: ResourceKind, request: Request, size: int, token: str | None) -> dict[str, Any]:
-    after = calling.cursors.read(calling.org, request.url.path, token, calling.now)
-
-    def work(session: Session) -> list[tuple[str, dict[str, Any]]]:
-        mesh = calling.mesh(session, request.path_params["mesh"])
-        stored = Revisions(session, calling.org, mesh.id).list(
-            kind.name, request.path_params.get("parent"), after, size + 1
-        )
-        return [(s.document.key.text, document_of(mesh, s)) for s in stored]
-
-    return page(calling, request.url.path, await calling.run(work), size)
-
-
-def _get(calling: Call, session: Session, ref: str, key: Key) -> tuple[tables.Mesh, Stored]:
-    mesh = calling.mesh(session, ref)
-    stored = Revisions(session, calling.org, mesh.id).get(key)
+def _get(calling: Call, session: Session, place: Place) -> tuple[tables.Mesh, Stored]:
+    mesh = calling.mesh(session, place.mesh)
+    stored = Revisions(session, calling.org, mesh.id).get(place.key)
     if stored is None:
-        raise NotFound(f"mesh {mesh.name} has no {key.kind} {key.text}")
+        raise NotFound(f"mesh {mesh.name} has no {place.key}")
     return mesh, stored
 
 
-async def _put(calling: Call, kind: ResourceKind, request: Request, response: Response) -> dict[str, Any]:
-    key, expected = _key(kind, request), conditions.expected(request)
-    document = document_body(key, await bodies.read_json(request))
-
-    def work(session: Session) -> tuple[tables.Mesh, Accepted, Stored]:
-        if kind.name == "Attachment":
-            Clusters(session, calling.org).get(key.name)
-        mesh, accepted = _apply(calling, session, request.path_params["mesh"], Change("put", document, expected))
-        stored = Revisions(session, calling.org, mesh.id).get(key)
-        assert stored is not None
-        return mesh, accepted, stored
-
-    mesh, accepted, stored = await calling.run(work)
-    conditions.etag(response, stored.revision)
-    response.status_code = 201 if stored.version == 1 and key in accepted.changed else 200
-    return document_of(mesh, stored)
+def _put(calling: Call, session: Session, place: Place, change: Change) -> tuple[tables.Mesh, Stored, bool]:
+    """The document as it stands then, and whether it was not there before."""
+    must_be_clusters(session, calling.org, [("", change.key)])
+    mesh, accepted = _apply(calling, session, place, change)
+    _, stored = _get(calling, session, place)
+    return mesh, stored, change.key in accepted.changed and stored.created_at == calling.now
 
 
-def _apply(calling: Call, session: Session, ref: str, change: Change) -> tuple[tables.Mesh, Accepted]:
-    mesh = calling.mesh(session, ref)
-    key = change.document if isinstance(change.document, Key) else change.document.key
-    reason = f"{change.op} {key.kind} {key.text}"
+def _apply(calling: Call, session: Session, place: Place, change: Change) -> tuple[tables.Mesh, Accepted]:
+    mesh = calling.mesh(session, place.mesh)
     revisions = Revisions(session, calling.org, mesh.id)
+    reason = f"{change.op} {change.key}"
     return mesh, revisions.apply([change], author=calling.principal.name, reason=reason, now=calling.now)
-
-
-def described(mesh: tables.Mesh) -> Mapping[str, str]:
-    """What every answer about a mesh's things carries."""
-    return {"mesh": mesh.name, "ref": mesh_ref(mesh)}

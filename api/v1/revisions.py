@@ -100,9 +100,7 @@ def _cluster(delivery: tables.Delivery, standing: Standing) -> dict[str, Any]:
         "sequence": delivery.sequence,
         "connected": counts.connected,
         "acked": counts.acked,
-        "views": {
-            view: said["version"] for views in delivery.views.values() for view, said in sorted(views.items())
-        },
+        "views": {view: said["version"] for views in delivery.views.values() for view, said in sorted(views.items())},
         "offered_at": _text(delivery.offered_at),
         "sent_at": _text(delivery.sent_at),
         "acked_at": _text(delivery.acked_at),

@@ -3,14 +3,16 @@
 `meta` is ours and ignored on write, so what was read can be sent back as it is.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from api.v1.context import mesh_ref
 from isthmus.errors import Invalid, Violation
-from isthmus.model.document import Document, Key, parse_document
-from isthmus.model.kinds import ResourceKind
+from isthmus.model.document import META, Document, Key, parse_document
+from isthmus.model.kinds import KINDS
+from isthmus.model.reading import Findings, pointer_of, refuse_nul
 from isthmus.store import tables
-from isthmus.store.revisions import Stored
+from isthmus.store.changes import Stored
 
 
 def document_body(key: Key, raw: Any) -> Document:  # noqa: ANN401 - JSON
@@ -25,7 +27,21 @@ def document_body(key: Key, raw: Any) -> Document:  # noqa: ANN401 - JSON
     ]
     if wrong:
         raise Invalid(wrong)
-    return parse_document({k: v for k, v in raw.items() if k != "meta"} | named)
+    return parse_document({k: v for k, v in raw.items() if k != META} | named)
+
+
+def key_body(raw: Any, *, pointer: str) -> Key:  # noqa: ANN401 - JSON
+    """The key that `{kind, name, parent?}` says; a whole document will do, its spec is not looked at."""
+    if not isinstance(raw, dict):
+        raise Invalid.one(pointer, "wrong_type", "must be an object")
+    named = {member: value for member, value in raw.items() if member in ("kind", "name", "parent")}
+    kind = KINDS.get(named["kind"]) if isinstance(named.get("kind"), str) else None
+    if kind is None or kind.name == "Mesh":
+        raise Invalid.one(f"{pointer}/kind", "not_one_of", f"must be one of {', '.join(KINDS.keys() - {'Mesh'})}")
+    wanted = ("kind", "name", "parent") if kind.parent else ("kind", "name")
+    parse_fields(named, wanted, at=pointer)
+    refuse_nul(named, pointer)
+    return Key(kind.name, named["name"], named.get("parent"))
 
 
 def document_of(mesh: tables.Mesh, stored: Stored) -> dict[str, Any]:
@@ -64,30 +80,24 @@ def arn(mesh: tables.Mesh, key: Key) -> str:
     return f"{base}{parent}/{segment}/{key.name}"
 
 
-def schema_of(kind: ResourceKind) -> dict[str, Any]:
-    """The JSON schema of a kind's document, for OpenAPI; the spec's own is among the components."""
-    return {
-        "type": "object",
-        "properties": {
-            "kind": {"type": "string", "const": kind.name},
-            "name": {"type": "string"},
-            "spec": {"$ref": f"#/components/schemas/{kind.spec.__name__}"},
-            "tags": {"type": "object", "additionalProperties": {"type": "string"}},
-        },
-        "required": ["spec"],
-    }
-
-
-def parse_fields(raw: Any, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, str]:  # noqa: ANN401
+def parse_fields(
+    raw: Any,  # noqa: ANN401 - JSON
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    *,
+    at: str = "",
+) -> dict[str, str]:
     """A flat object of strings: every missing, unknown or mistyped field reported at once."""
     if not isinstance(raw, dict):
-        raise Invalid.one("", "wrong_type", "the body must be a JSON object")
-    wrong = [Violation(f"/{f}", "missing", "this field is required") for f in required if f not in raw]
+        raise Invalid.one(at, "wrong_type", "must be a JSON object")
+    found = Findings()
+    for field in required:
+        if field not in raw:
+            found.add(f"{at}/{field}", "missing", "this field is required")
     for field, value in raw.items():
         if field not in (*required, *optional):
-            wrong.append(Violation(f"/{field}", "unknown_field", "there is no such field"))
+            found.add(at + pointer_of((field,)), "unknown_field", "there is no such field")
         elif not isinstance(value, str):
-            wrong.append(Violation(f"/{field}", "wrong_type", "must be a string"))
-    if wrong:
-        raise Invalid(wrong)
+            found.add(f"{at}/{field}", "wrong_type", "must be a string")
+    found.refuse()
     return dict(raw)

@@ -66,7 +66,7 @@ class Feed(Protocol):
         ...
 
     async def confirm(self, agent: AgentId, epoch: int) -> None:
-        """Denied if the replica has been evicted or `epoch` is no longer its newest; asked on a timer, writes nothing."""
+        """Denied if the replica was evicted or `epoch` is no longer its newest. Asked on a timer; writes nothing."""
         ...
 
     async def offers(self, agent: AgentId) -> Sequence[link.Offer]:
@@ -105,7 +105,7 @@ class Feed(Protocol):
         ...
 
     async def announce(self, hub: Here) -> None:
-        """This hub is up: its row, with the time. Called every few seconds."""
+        """Say that this hub is up now, and where. Called every few seconds."""
         ...
 
     def changes(self) -> AsyncIterator[UUID]:

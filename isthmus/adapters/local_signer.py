@@ -40,7 +40,13 @@ def unsealed(sealer: Sealer, sealed: bytes, context: str) -> KeySigner:
 def create_link_ca(
     cert_file: Path, key_file: Path, sealer: Sealer, *, now: datetime, base: str = BASE_DOMAIN
 ) -> x509.Certificate:
-    """A link CA in two new files: its certificate in PEM, its key sealed. FileExistsError rather than a second one."""
+    """A link CA in two new files: its certificate in PEM, its key sealed. FileExistsError rather than a second one.
+
+    The certificate is written last, so a key without one is what a crash left behind, and is replaced.
+    """
+    if cert_file.exists():
+        raise FileExistsError(cert_file)
+    key_file.unlink(missing_ok=True)
     signer, sealed = new_key(sealer, _LINK_CA)
     root = link_ca.create(signer, serial=x509.random_serial_number(), now=now, base=base)
     write_private(key_file, sealed)
@@ -49,7 +55,7 @@ def create_link_ca(
 
 
 def load_link_ca(cert_file: Path, key_file: Path, sealer: Sealer, *, now: datetime, base: str = BASE_DOMAIN) -> Issuer:
-    """The link CA of `create_link_ca`. Untrusted if it has expired, is none of ours, or the files do not belong together."""
+    """The link CA of `create_link_ca`. Untrusted if it has expired, is none of ours, or the files are no pair."""
     root, *others = parse_pem(cert_file.read_bytes())
     signer = unsealed(sealer, key_file.read_bytes(), _LINK_CA)
     if others or root.public_key() != signer.public_key:

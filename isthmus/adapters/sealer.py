@@ -12,6 +12,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from isthmus.errors import Denied, Invalid
 from isthmus.values import Secret
@@ -34,6 +36,7 @@ class Sealer:
         assert len(key) == _KEY_BYTES, "AES-256 has a key of 32 bytes"
         self._cipher = AESGCM(key)
         self._id = sha256(b"isthmus master key id" + key).digest()[:_ID_BYTES]
+        self._root = HKDF(SHA256(), _KEY_BYTES, None, b"isthmus derived keys").derive(key)
 
     @classmethod
     def load(cls, path: Path) -> "Sealer":
@@ -56,6 +59,10 @@ class Sealer:
         key = os.urandom(_KEY_BYTES)
         write_private(path, key.hex().encode() + b"\n")
         return cls(key)
+
+    def derive(self, purpose: str) -> bytes:
+        """A key of its own for what is not sealing, such as signing page tokens; it tells nothing of the master key."""
+        return HKDF(SHA256(), _KEY_BYTES, None, purpose.encode()).derive(self._root)
 
     def seal(self, secret: bytes, context: str) -> bytes:
         """`secret`, to be opened only with the same context."""

@@ -24,12 +24,11 @@ def register(app: typer.Typer) -> None:
         output: Output = Form.TABLE,
     ) -> None:
         """Bring meshes to what the files say."""
-        from isthmus.cli.applying import Applying  # noqa: PLC0415 - heavy, only when run
-        from isthmus.cli.client import Client  # noqa: PLC0415
+        from isthmus.cli import applying  # heavy, only when run
+        from isthmus.cli.client import Client
 
-        applying = Applying(Client.found(), mesh)
-        results = [r for path in _files(file) for r in applying.file(path)]
-        _show(results, output)
+        entries = [entry for path in _files(file) for entry in applying.read(path)]
+        _show([row.json() for row in applying.apply(Client.found(), entries, mesh)], output)
 
 
 def _files(path: Path) -> list[Path]:
@@ -38,7 +37,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _show(results: list[dict[str, Any]], output: Form) -> None:
-    from isthmus.cli.output import show_json, show_table  # noqa: PLC0415
+    from isthmus.cli.output import show_json, show_table
 
     if output is Form.JSON:
         show_json({"applied": results})

@@ -1,4 +1,4 @@
-"""client: the API as the tenant's commands use it: where it is, the token, and problems as messages a person can act on.
+"""client: the API as the tenant's commands use it: where it is, the token, and problems as messages to act on.
 
 Found by `ISTHMUS_API` and `ISTHMUS_TOKEN`, or by what `isthmus login` stored. Exit codes: 0 done, 1 refused or failed,
 2 wrong usage (typer's own), 3 somebody else changed it meanwhile, 4 the rollout halted.
@@ -15,6 +15,7 @@ import httpx
 
 STALE, HALTED = 3, 4
 _STALE = {409, 412}
+MISSING = 404
 
 
 def credentials_file() -> Path:
@@ -49,7 +50,11 @@ class Client:
         return cls(api, token)
 
     def call(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None  # noqa: ANN401
+        self,
+        method: str,
+        path: str,
+        body: Any = None,  # noqa: ANN401 - JSON
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """One request; whatever the API answers."""
         try:
@@ -60,6 +65,11 @@ class Client:
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """The answer's JSON, or the end of the command."""
         return checked(self.call("GET", path))
+
+    def find(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """The answer's JSON, None where there is no such thing."""
+        response = self.call("GET", path)
+        return None if response.status_code == MISSING else checked(response)
 
     def post(self, path: str, body: Any) -> Any:  # noqa: ANN401 - JSON
         """The answer's JSON, or the end of the command."""

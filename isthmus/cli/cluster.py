@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
         output: Output = Form.TABLE,
     ) -> None:
         """Register a cluster and print the one command that runs its agent."""
-        from isthmus.cli.client import Client  # noqa: PLC0415 - heavy, only when run
+        from isthmus.cli.client import Client  # heavy, only when run
 
         client = Client.found()
         body = {"name": name, "region": region} | ({"network": network} if network else {})
@@ -35,14 +35,14 @@ def register(app: typer.Typer) -> None:
     @group.command("get")
     def get(name: Annotated[str, typer.Argument(help="its name")]) -> None:
         """Show a cluster's page of facts."""
-        from isthmus.cli.client import Client  # noqa: PLC0415
+        from isthmus.cli.client import Client
 
         show_json(Client.found().get(f"/clusters/{name}"))
 
     @group.command("join-token")
     def join_token(name: Annotated[str, typer.Argument(help="its name")], output: Output = Form.TABLE) -> None:
         """Make a token for one more agent replica."""
-        from isthmus.cli.client import Client  # noqa: PLC0415
+        from isthmus.cli.client import Client
 
         token = Client.found().post(f"/clusters/{name}/join-tokens", {})
         if output is Form.JSON:

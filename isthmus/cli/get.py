@@ -1,10 +1,43 @@
 """`isthmus get KIND [NAME]`: what is stored, as the API shows it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from isthmus.cli.output import Form, Output, show_json, show_table
+
+Columns = Sequence[tuple[str, str]]
+DOCUMENT: Columns = (
+    ("NAME", "name"),
+    ("REVISION", "meta.revision"),
+    ("VERSION", "meta.version"),
+    ("UPDATED", "meta.updated_at"),
+)
+COLUMNS: Mapping[str, Columns] = {
+    "clusters": (
+        ("NAME", "name"),
+        ("REGION", "region"),
+        ("STATE", "state"),
+        ("AGENTS", "agents"),
+        ("TRUST DOMAIN", "trust_domain"),
+    ),
+    "revisions": (
+        ("REVISION", "number"),
+        ("STATUS", "status"),
+        ("AUTHOR", "author"),
+        ("REASON", "reason"),
+        ("LIVE AFTER MS", "commit_to_last_ack_ms"),
+    ),
+    "meshes": (
+        ("NAME", "name"),
+        ("REF", "meta.ref"),
+        ("HEAD", "meta.head"),
+        ("TARGET", "meta.target"),
+        ("LIVE", "meta.live"),
+    ),
+}
+"""Heading, and where the value lies in an item."""
 
 
 def register(app: typer.Typer) -> None:
@@ -15,59 +48,53 @@ def register(app: typer.Typer) -> None:
         kind: Annotated[str, typer.Argument(help="meshes, clusters, revisions, virtual-nodes, routes, …")],
         name: Annotated[str | None, typer.Argument(help="one of them")] = None,
         mesh: Annotated[str | None, typer.Option("--mesh", "-m", help="the mesh it belongs to")] = None,
-        parent: Annotated[str | None, typer.Option(help="of a route: its router; of a gateway route: its gateway")] = None,
+        parent: Annotated[
+            str | None, typer.Option(help="of a route: its router; of a gateway route: its gateway")
+        ] = None,
         output: Output = Form.TABLE,
     ) -> None:
         """List what there is, or show one thing."""
-        from isthmus.cli.client import Client  # noqa: PLC0415 - heavy, only when run
+        from isthmus.cli import urls  # heavy, only when run
+        from isthmus.cli.client import Client  # heavy, only when run
 
         client, path = Client.found(), _path(kind, mesh, parent)
         if name is not None:
-            show_json(client.get(f"{path}/{_quoted(name)}"))
+            show_json(client.get(f"{path}/{urls.part(name)}"))
             return
         items = list(client.listed(path))
         if output is Form.JSON:
             show_json({"items": items})
         else:
-            _table(kind, items)
-
-
-def _quoted(name: str) -> str:
-    from urllib.parse import quote  # noqa: PLC0415
-
-    return quote(name, safe="")
+            _table(kind if mesh is None or kind == "revisions" else "", items)
 
 
 def _path(kind: str, mesh: str | None, parent: str | None) -> str:
-    """The collection's path; usage errors say which option is missing."""
-    from isthmus.model.kinds import KINDS  # noqa: PLC0415
+    """The collection's path; usage errors say which option is missing. A mesh's `clusters` are its attachments."""
+    from isthmus.cli import urls
+    from isthmus.model.kinds import KINDS
 
-    if kind in {"meshes", "clusters"}:
+    if kind == "meshes" or (kind == "clusters" and mesh is None):
         return f"/{kind}"
     if mesh is None:
         raise typer.BadParameter("say which mesh with --mesh")
     if kind == "revisions":
-        return f"/meshes/{_quoted(mesh)}/revisions"
-    for known in KINDS.values():
-        if known.segment == kind and known.name != "Mesh":
-            if known.parent and parent is None:
-                raise typer.BadParameter(f"say which {known.parent} with --parent")
-            under = f"{known.parent_segment}/{_quoted(parent or '')}/" if known.parent else ""
-            return f"/meshes/{_quoted(mesh)}/{under}{kind}"
-    names = ", ".join(sorted(k.segment for k in KINDS.values()))
-    raise typer.BadParameter(f"there is no kind {kind}; there are clusters, revisions, {names}")
+        return f"{urls.mesh(mesh)}/revisions"
+    known = {k.segment: k for k in KINDS.values() if k.name != "Mesh"}
+    if kind not in known:
+        raise typer.BadParameter(f"there is no kind {kind}; there are meshes, revisions, {', '.join(sorted(known))}")
+    if known[kind].parent and parent is None:
+        raise typer.BadParameter(f"say which {known[kind].parent} with --parent")
+    return urls.collection(known[kind], mesh, parent if known[kind].parent else None)
 
 
 def _table(kind: str, items: list[Any]) -> None:
-    if kind == "clusters":
-        rows = [(c["name"], c["region"], c["state"], len(c["agents"]), c["trust_domain"]) for c in items]
-        show_table(("NAME", "REGION", "STATE", "AGENTS", "TRUST DOMAIN"), rows)
-    elif kind == "revisions":
-        rows = [(r["number"], r["status"], r["author"], r["reason"], r["commit_to_last_ack_ms"]) for r in items]
-        show_table(("REVISION", "STATUS", "AUTHOR", "REASON", "LIVE AFTER MS"), rows)
-    elif kind == "meshes":
-        rows = [(m["name"], m["meta"]["ref"], m["meta"]["head"], m["meta"]["target"], m["meta"]["live"]) for m in items]
-        show_table(("NAME", "REF", "HEAD", "TARGET", "LIVE"), rows)
-    else:
-        rows = [(d["name"], d["meta"]["revision"], d["meta"]["version"], d["meta"]["updated_at"]) for d in items]
-        show_table(("NAME", "REVISION", "VERSION", "UPDATED"), rows)
+    """The columns that tell such things apart."""
+    columns = COLUMNS.get(kind, DOCUMENT)
+    show_table([head for head, _ in columns], [[_at(item, path) for _, path in columns] for item in items])
+
+
+def _at(item: Any, path: str) -> object:  # noqa: ANN401 - JSON
+    """What lies at a dotted path; of a list, how many there are."""
+    for member in path.split("."):
+        item = item[member]
+    return len(item) if isinstance(item, list) else item

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
         token: Annotated[str, typer.Option(help="an API token", prompt="Token", hide_input=True)],
     ) -> None:
         """Check the token against the API, then store both."""
-        from isthmus.cli.client import Client, credentials_file  # noqa: PLC0415 - heavy, only when run
+        from isthmus.cli.client import Client, credentials_file  # heavy, only when run
 
         Client(api, token).get("/meshes?page_size=1")
         path = credentials_file()

@@ -20,12 +20,12 @@ def register(app: typer.Typer) -> None:
     def status(
         mesh: Annotated[str, typer.Argument(help="the mesh")],
         revision: Annotated[int | None, typer.Option(help="default: the newest")] = None,
-        wait: Annotated[bool, typer.Option("--wait", help="until it is live or has failed")] = False,  # noqa: FBT002
+        wait: Annotated[bool, typer.Option("--wait", help="until it is live or has failed")] = False,
         timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 60.0,
         output: Output = Form.TABLE,
     ) -> None:
         """Show where a revision is live. Exit 0: live; 1: not (yet); 4: halted or rejected."""
-        from isthmus.cli.client import HALTED, Client  # noqa: PLC0415 - heavy, only when run
+        from isthmus.cli.client import HALTED, Client  # heavy, only when run
 
         client, deadline = Client.found(), time.monotonic() + timeout
         number = revision if revision is not None else client.get(f"/meshes/{mesh}")["meta"]["head"]
@@ -44,8 +44,13 @@ def _show(found: dict[str, Any], output: Form) -> None:
         return
     proxies, took = found["proxies"], found["commit_to_last_ack_ms"]
     late = "" if took is None else f", {took:.0f} ms from commit to the last ACK"
-    typer.echo(f"revision {found['number']} is {found['status']} on {proxies['acked']} of {proxies['connected']} proxies{late}")
-    rows = [(c["cluster"], c["phase"], c["verdict"], f"{c['acked']}/{c['connected']}", c["version"]) for c in found["clusters"]]
+    typer.echo(
+        f"revision {found['number']} is {found['status']} on {proxies['acked']} of {proxies['connected']} proxies{late}"
+    )
+    rows = [
+        (c["cluster"], c["phase"], c["verdict"], f"{c['acked']}/{c['connected']}", c["version"])
+        for c in found["clusters"]
+    ]
     show_table(("CLUSTER", "PHASE", "STATE", "ACKED", "VERSION"), rows)
     for straggler in found["stragglers"]:
         typer.echo(f"waiting for {straggler['proxy']} in {straggler['cluster']}")

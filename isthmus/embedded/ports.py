@@ -47,9 +47,9 @@ def is_free(port: int, address: str = "127.0.0.1") -> bool:
     return True
 
 
-def claim(ports: Iterable[int]) -> None:
-    """Raise PortTaken for the first of these that stays taken."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def claim(ports: Iterable[int], patience: float = PATIENCE_SECONDS) -> None:
+    """Raise PortTaken for the first of these that stays taken for `patience` seconds."""
+    deadline = time.monotonic() + patience
     for port in ports:
         while not is_free(port):
             if time.monotonic() > deadline:

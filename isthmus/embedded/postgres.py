@@ -30,7 +30,7 @@ _READY_LINE = 7  # of postmaster.pid
 _SOCKET_LIMIT = 108  # sun_path, unix(7)
 _LOG_END = 2000
 _INIT = ("-U", "postgres", "--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8")
-_LOOSE = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+_LOOSE = ("-c", "fsync=off", "-c", "full_page_writes=off")  # commits are still written, so a kill loses none
 
 
 def _wheel() -> Path:
@@ -52,6 +52,9 @@ class Postgres:
         self._home, self._durable, self._account = data.absolute(), durable, account
         self._root, self._sock = self._home, sock.absolute()
         self._bin = _wheel() / "pginstall" / "bin"
+        self._pointer = self._home / "elsewhere"
+        if self._pointer.exists():
+            self._follow()
         self._process: subprocess.Popen[bytes] | None = None
         path = os.fsencode(self._sock / f".s.PGSQL.{PORT}")
         if len(path) >= _SOCKET_LIMIT:
@@ -80,11 +83,10 @@ class Postgres:
         """Everything before a start: the account, the folders, `initdb` the first time, no stale lock files."""
         for folder in (self._home, self._sock):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        pointer = self._home / "elsewhere"
         if self._account is None:
-            self._account = somebody() if pointer.exists() else choose(self._bin / "postgres", self._home)
+            self._account = somebody() if self._pointer.exists() else choose(self._bin / "postgres", self._home)
         if self._account.owner:
-            self._go_elsewhere(pointer, self._account)
+            self._go_elsewhere(self._account)
         if not self._cluster.exists():
             self._init(self._account)
         self._clear_locks()
@@ -179,19 +181,22 @@ class Postgres:
             raise RuntimeError(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
         fresh.rename(self._cluster)
 
-    def _go_elsewhere(self, pointer: Path, account: Account) -> None:
+    def _go_elsewhere(self, account: Account) -> None:
         """Keep cluster and socket where another account may go; the data directory only says where."""
-        if not pointer.exists():
+        if not self._pointer.exists():
             root = Path(mkdtemp(prefix="isthmus-pg-", dir="/var/tmp"))
             root.chmod(0o711)
             _make(root / "sock", account)
-            written = pointer.with_suffix(".new")
+            written = self._pointer.with_suffix(".new")
             written.write_text(str(root))
-            written.rename(pointer)
-        self._root = Path(pointer.read_text())
-        self._sock = self._root / "sock"
+            written.rename(self._pointer)
+        self._follow()
         if not account.reaches(self._bin / "postgres", self._sock):
             self._bin = _copy_programs(self._root / "programs") / "pginstall" / "bin"
+
+    def _follow(self) -> None:
+        self._root = Path(self._pointer.read_text())
+        self._sock = self._root / "sock"
 
     def _clear_locks(self) -> None:
         """Remove the lock files of a server that is gone; RuntimeError if one still runs on this data.

@@ -20,7 +20,7 @@ def gateway(name: str, said: Said) -> Gateway:
 
 
 def _order(named: tuple[str, GatewayRouteSpec]) -> tuple[object, ...]:
-    """By priority, but those that say none come first: so App Mesh's own gateway had them (appmesh.md §3.1, inferred)."""
+    """By priority, those that say none first: so App Mesh's own gateway had them (appmesh.md §3.1, inferred)."""
     name, spec = named
     return (spec.priority is not None, spec.priority or 0, *specificity(of_gateway_route(spec.route.match)), name)
 

@@ -1,15 +1,15 @@
 """ineffective: what a definition says that has no effect yet, or none where it stands.
 
-A list of what *is* effective, not of what is not: a field that nobody has thought of is reported, never passed over. What
-depends on other documents (a target of the wrong protocol, a backend that does not exist yet) follows it.
+A list of what *is* effective, not of what is not: a field that nobody has thought of is reported, never passed over.
+What depends on other documents (a target of the wrong protocol, a backend that does not exist yet) follows it.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from isthmus.ir.mesh import Ineffective, Protocol
+from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
-from isthmus.ir.services import target_port
+from isthmus.ir.services import askable, target_port
 from isthmus.model.definition import Definition
 from isthmus.model.key import Key
 from isthmus.model.kinds.route import TcpRoute
@@ -85,6 +85,7 @@ def found(definition: Definition, said: Said, attached: frozenset[str]) -> Itera
     yield from _callers(said)
     yield from _providers(said)
     yield from _targets(said)
+    yield from _tunnels(said)
     yield from _places(said, attached)
 
 
@@ -115,6 +116,8 @@ def _callers(said: Said) -> Iterator[Ineffective]:
     first: dict[str, str] = {}
     for name in sorted(said.services):
         other = first.setdefault(name.lower(), name)
+        if not askable(name):
+            yield Ineffective(Key("VirtualService", name), "/name", "no request can ask for a host of this name")
         if other != name:
             reason = f"host names do not know case: virtual service {other} answers to this name"
             yield Ineffective(Key("VirtualService", name), "/name", reason)
@@ -127,7 +130,7 @@ def _providers(said: Said) -> Iterator[Ineffective]:
         provider = spec.provider.key
         listed = said.nodes if provider.kind == "VirtualNode" else said.routers
         ports = listed[provider.name].ports if provider.name in listed else ()
-        tcp = [m for m in ports if m.protocol == Protocol.TCP]
+        tcp = [m for m in ports if m.protocol == "tcp"]
         if tcp and len(tcp) == len(ports):
             yield Ineffective(Key("VirtualService", name), "/spec/provider", _TCP)
         elif not ports and provider.kind == "VirtualNode":
@@ -144,6 +147,17 @@ def _targets(said: Said) -> Iterator[Ineffective]:
                 if target_port(target, None, said) is None:
                     reason = f"virtual node {target.virtual_node} has no listener that an HTTP route can lead to"
                     yield Ineffective(Key("Route", name, router), pointer, reason)
+
+
+def _tunnels(said: Said) -> Iterator[Ineffective]:
+    """CONNECT has no path, so no prefix matches it; it needs a matcher of its own."""
+    for kind, parents in (("Route", said.routes), ("GatewayRoute", said.gateway_routes)):
+        for parent, routes in parents.items():
+            for name, spec in routes.items():
+                for chosen in spec.chosen:
+                    if getattr(chosen.route.match, "method", None) == "CONNECT":
+                        at = f"/spec/{chosen.member}/match/method"
+                        yield Ineffective(Key(kind, name, parent), at, "CONNECT requests are not routed yet")
 
 
 def _places(said: Said, attached: frozenset[str]) -> Iterator[Ineffective]:

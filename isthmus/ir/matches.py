@@ -46,7 +46,7 @@ def of_gateway_route(said: HttpGatewayRouteMatch | GrpcGatewayRouteMatch) -> Mat
 
 
 def specificity(match: Match) -> tuple[Any, ...]:
-    """The order among equal priorities: the narrower host, path (exact, regex, longer prefix) and set of conditions first."""
+    """The order among equal priorities: narrower host, path (exact, regex, longer prefix) and conditions first."""
     host = _BY_HOST[match.host[0]] if match.host else len(_BY_HOST)
     longest = -len(match.host[1]) if match.host else 0
     conditions = len(match.headers) + len(match.queries) + (match.method is not None) + (match.scheme is not None)

@@ -147,7 +147,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs there; `services`: what it calls."""
+    """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends."""
 
     name: str
     listeners: tuple[Listener, ...]

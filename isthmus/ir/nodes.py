@@ -1,7 +1,7 @@
 """nodes: where a virtual node runs, who it is there, where it listens and what it may call.
 
-Its identities come from its placement, not from who reports instances of it: the first instance in a placed cluster needs
-no compile, and one anywhere else is nobody (design-notes 3).
+Its identities come from its placement, not from who reports instances of it: the first instance in a placed cluster
+needs no compile, and one anywhere else is nobody (design-notes 3).
 """
 
 from collections.abc import Mapping

@@ -31,7 +31,7 @@ def resolve(definition: Definition, around: Surroundings, cluster: str) -> Clust
         domains={name: facts.trust_domain for name, facts in attached.items()},
         nodes=known,
         placed=tuple(node for node in known.values() if cluster in node.places),
-        services={name: services.service(name, said) for name in sorted(said.services)},
+        services={name: services.service(name, said) for name in sorted(said.services) if services.askable(name)},
         gateways=tuple(gateways.gateway(name, said) for name in sorted(said.gateways)) if here else (),
         peers=tuple(Peer(f.name, f.region, f.network) for name, f in attached.items() if here and name != cluster),
         bindings=tuple(_bindings(said)) if here else (),

@@ -14,7 +14,6 @@ from isthmus.model.kinds.virtual_router import VirtualRouterSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
 
 
-
 @dataclass(frozen=True)
 class Said:
     """Specs by name; `routes` and `gateway_routes` by their parent's name, then by their own."""

@@ -1,13 +1,13 @@
 """services: which routes a virtual service's callers meet, under each port, and in which order.
 
-Where a router (or node) has several ports, the port that follows the name decides, as the original destination's port did
-in App Mesh; the bare name means port 80 if there is one, else the first. Where there is one, any port will do.
+Where a router (or node) has several ports, the port that follows the name decides, as the original destination's port
+did in App Mesh; the bare name means port 80 if there is one, else the first. Where there is one, any port will do.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
 from isthmus.ir.matches import of_route, specificity
-from isthmus.ir.mesh import Match, Protocol, Route, Service, Target
+from isthmus.ir.mesh import Match, Route, Service, Target
 from isthmus.ir.nodes import REQUEST_TIMEOUT, milliseconds, request_timeout
 from isthmus.ir.retries import BY_DEFAULT, retry
 from isthmus.ir.said import Said
@@ -19,6 +19,11 @@ WEB = 80
 
 LAST = 1001
 """Below the lowest priority (1000) come the routes that say none; App Mesh documents no order for these."""
+
+
+def askable(name: str) -> bool:
+    """Whether a request can name a service: Envoy takes other names for patterns or refuses them."""
+    return name.isprintable() and not any(c.isspace() or c in "*/" for c in name)
 
 
 def service(name: str, said: Said) -> Service:
@@ -47,7 +52,7 @@ def _provided(node: str, port: int) -> tuple[Route, ...]:
 def _by_router(name: str, router: str, said: Said) -> Service:
     listed = sorted(said.routes.get(router, {}).items(), key=_order)
     spec = said.routers.get(router)
-    listens = tuple(m.port for m in spec.ports if m.protocol != Protocol.TCP) if spec else ()
+    listens = tuple(m.port for m in spec.ports if m.protocol != "tcp") if spec else ()
     if spec is None or not spec.ports:
         return Service(name, tuple(_routes(router, listed, None, said)))
     return _by_port(name, listens, lambda port: tuple(_routes(router, listed, port, said)))
@@ -93,11 +98,9 @@ def target_port(target: WeightedTarget, port: int | None, said: Said) -> int | N
 
 def _http_ports(node: VirtualNodeSpec | None) -> tuple[int, ...]:
     """The ports of a node that an HTTP route can lead to."""
-    return tuple(m.port for m in node.ports if m.protocol != Protocol.TCP) if node else ()
+    return tuple(m.port for m in node.ports if m.protocol != "tcp") if node else ()
 
 
 def called(routes: Sequence[Route]) -> tuple[tuple[str, int], ...]:
     """Every (node, port) that routes lead to, sorted, those of weight 0 too."""
     return tuple(sorted({(t.node, t.port) for route in routes for t in route.targets}))
-
-

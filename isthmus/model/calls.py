@@ -4,31 +4,33 @@ Create and Update both put a document. Which of them it was is kept, because App
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from isthmus.errors import Invalid
 from isthmus.model.document import Document, Key, Spec, Tags, parse_spec
 from isthmus.model.kinds import KINDS
 from isthmus.model.reading import Findings, read, refuse_nul
-from isthmus.model.structure import Many, Structure
+from isthmus.model.structure import Items, Many, Structure
 
 APP_MESH_KINDS = (
     "Mesh", "VirtualNode", "VirtualService", "VirtualRouter", "Route", "VirtualGateway", "GatewayRoute",
 )  # fmt: skip
 """The kinds that App Mesh's operations are named for."""
 
-_OPERATION = re.compile(f"(Create|Update|Delete)({'|'.join(APP_MESH_KINDS)})")
+Verb = Literal["create", "update", "delete"]
+_VERBS: Mapping[str, Verb] = {"Create": "create", "Update": "update", "Delete": "delete"}
+_OPERATION = re.compile(f"({'|'.join(_VERBS)})({'|'.join(APP_MESH_KINDS)})")
 
 
 @dataclass(frozen=True)
 class Call:
     """A change of one document of the mesh `mesh`, which for kind Mesh is the mesh itself."""
 
-    verb: Literal["create", "update", "delete"]
+    verb: Verb
     mesh: str
     key: Key
     document: Document | None
@@ -55,7 +57,7 @@ class _Tag(Structure):
 
 
 class _Tags(Structure):
-    tags: Annotated[Many[_Tag], Field(max_length=50)]
+    tags: Annotated[Many[_Tag], Items(0, 50)]
 
 
 class _TagMap(Structure):
@@ -78,10 +80,10 @@ def change_of(call: Any, *, pointer: str = "") -> Call:  # noqa: ANN401 - decode
     spec = _spec(verb, kind, line.params, f"{pointer}/params", found)
     tags = found.of(lambda: _tags(line.params, f"{pointer}/params"))
     found.refuse()
-    refuse_nul(line.params, f"{pointer}/params")
+    refuse_nul({member: value for member, value in line.params.items() if member != "spec"}, f"{pointer}/params")
     said = [line.params[name] for name in names]
     key = Key(kind, said[-1], said[1] if KINDS[kind].parent else None)
-    return Call(verb.lower(), said[0], key, None if spec is None else Document(key, spec, tags or {}))
+    return Call(_VERBS[verb], said[0], key, None if spec is None else Document(key, spec, tags or {}))
 
 
 def _parameter(kind: str) -> str:
@@ -109,7 +111,7 @@ LONGEST_NAME = 255
 
 
 def _known(verb: str, names: list[str], params: dict[str, Any], pointer: str, found: Findings) -> None:
-    """`clientToken` (for the service's own retries) and `meshOwner` (for shared meshes) say nothing about the document."""
+    """`clientToken` (for safe retries) and `meshOwner` (for shared meshes) say nothing about the document."""
     beside = {"Create": ("spec", "tags", "clientToken", "meshOwner"), "Update": ("spec", "clientToken", "meshOwner")}
     known = {*names, *beside.get(verb, ("meshOwner",))}
     for name in sorted(params.keys() - known):

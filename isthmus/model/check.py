@@ -1,7 +1,7 @@
 """check: everything wrong with a definition that can be found without Envoy.
 
-The rules live with what they are about (a structure's `violations`, a kind's `references`, `rules` and `among`); here they
-are asked, of one document or of a whole definition. What passes can be compiled.
+The rules live with what they are about (a structure's `violations`, a kind's `references`, `rules` and `among`); here
+they are asked, of one document or of a whole definition. What passes can be compiled.
 """
 
 from collections import defaultdict
@@ -48,8 +48,8 @@ def _dangling(document: Document, lookup: Lookup) -> Iterator[Violation]:
 def findings(definition: Definition, changed: Collection[Key] | None = None) -> Iterator[tuple[Key, Violation]]:
     """Every violation of a definition's documents with the document's key, pointers relative to it.
 
-    With `changed` (the keys written or deleted), only of the documents that the change can break: those, and what stands
-    on them. Lasting documents are not broken by the loss of what they name (`kinds/topology.py`).
+    With `changed` (the keys written or deleted), only of the documents that the change can break: those, and what
+    stands on them. Lasting documents are not broken by the loss of what they name (`kinds/topology.py`).
     """
     documents = definition.documents
     asked = documents.keys() if changed is None else _standing_on(changed, documents)

@@ -75,7 +75,7 @@ def parse_definition(raw: Any, *, name: str | None = None) -> Definition:  # noq
     documents = _documents(raw.get("resources") if isinstance(raw, dict) else None, found)
     found.refuse()
     assert envelope is not None, "what is missing has been found"
-    refuse_nul(raw, "")
+    refuse_nul({member: value for member, value in raw.items() if member != "resources"}, "")
     return Definition(envelope.name, envelope.spec, envelope.settings or Settings(), envelope.tags or {}, documents)
 
 

@@ -1,7 +1,7 @@
 """files: the text of a definition file as what is in it: documents, whole meshes, or App Mesh calls.
 
-YAML (several documents), JSON (one, or a list) and JSON lines are told apart by reading, not by a file's name. A key that
-stands twice in one object is refused: both readers would silently drop the first.
+YAML (several documents), JSON (one, or a list) and JSON lines are told apart by reading, not by a file's name. A key
+that stands twice in one object is refused: both readers would silently drop the first.
 """
 
 import json
@@ -50,13 +50,20 @@ def _entry(raw: Any, pointer: str) -> Entry:  # noqa: ANN401 - decoded
 
 def decode(text: str) -> list[Any]:
     """The objects in the text, undigested. Raises Invalid `not_yaml` if it is none of the three forms."""
+    try:
+        return _decoded(text)
+    except RecursionError:
+        raise Invalid.one("", "too_deep", "is nested too deeply") from None
+
+
+def _decoded(text: str) -> list[Any]:
     for reading in (_json, _json_lines):
         try:
             return reading(text)
         except json.JSONDecodeError:
             continue
     try:
-        found = list(yaml.load_all(text, _UniqueKeys))  # noqa: S506 - a SafeLoader
+        found = list(yaml.load_all(text, _UniqueKeys))
     except yaml.YAMLError as error:
         raise Invalid.one("", "not_yaml", f"is neither JSON nor YAML: {error}") from None
     return [entry for entry in found if entry is not None]

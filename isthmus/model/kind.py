@@ -36,7 +36,8 @@ def _no_rules_among(_specs: Iterable[tuple[Key, Structure]]) -> Iterable[tuple[K
 class ResourceKind(Generic[Spec]):
     """`segment` is its collection in `/v1` URLs, below `parent_segment` and the parent's name where it has one.
 
-    `references` must exist, beside the parent; `rules` are those that need other documents; `among` compares all documents of the kind.
+    `references` must exist, beside the parent; `rules` are those that need other documents; `among` compares all
+    documents of the kind.
     A `lasting` kind outlives what it names (see `kinds/topology.py`): its references are demanded when it is written,
     and neither block a delete nor fail afterwards.
     """

@@ -1,7 +1,8 @@
 """listening: ports and protocols, and the rules that all listeners share.
 
-A listener says its protocol up to four times (port, pool, timeout, health check). App Mesh's Kubernetes webhook demanded
-that pool and port agree (appmesh.md §4.4); we demand it of timeouts too, because one of another protocol does nothing.
+A listener says its protocol up to four times (port, pool, timeout, health check). App Mesh's Kubernetes webhook
+demanded that pool and port agree (appmesh.md §4.4); we demand it of timeouts too, because one of another protocol does
+nothing.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """patterns: regular expressions that Envoy's RE2 will take, found out before Envoy is asked.
 
-The same library as in Envoy, so the answer is the same. Envoy also limits the size of the compiled program, to 100 unless
-the runtime key `re2.max_program_size.error_level` says otherwise (measured on 1.40); App Mesh's image said 1,000
+The same library as in Envoy, so the answer is the same. Envoy also limits the size of the compiled program, to 100
+unless the runtime key `re2.max_program_size.error_level` says otherwise (measured on 1.40); App Mesh's image said 1,000
 (appmesh.md §4.2), and definitions made for it must keep working, so our bootstraps say it too.
 """
 

@@ -6,17 +6,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from isthmus.errors import Violation
-from isthmus.model.structure import Many, Maybe, NaturalLong, Structure
+from isthmus.model.structure import Items, Many, Maybe, NaturalLong, Structure
 from isthmus.model.timing import Duration
 
 HTTP_EVENTS = ("server-error", "gateway-error", "client-error", "stream-error")
 """The documented values; App Mesh's model leaves them free (appmesh.md §2.6), and another would never do anything."""
 
-_HttpEvents = Annotated[Many[Annotated[str, Field(min_length=1, max_length=25)]], Field(min_length=1, max_length=25)]
-_TcpEvents = Annotated[Many[Literal["connection-error"]], Field(min_length=1, max_length=1)]
+_HttpEvents = Annotated[Many[Annotated[str, Field(min_length=1, max_length=25)]], Items(1, 25)]
+_TcpEvents = Annotated[Many[Literal["connection-error"]], Items(1, 1)]
 _GrpcEvents = Annotated[
     Many[Literal["cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"]],
-    Field(min_length=1, max_length=5),
+    Items(1, 5),
 ]
 
 

@@ -1,7 +1,7 @@
 """routing: the rules that routes and gateway routes share: one type each, and ports that lead somewhere.
 
-Ports and protocols: appmesh.md §3.2. A listener's port must be said where there are several; the route's type must be the
-protocol of a listener it is tried on.
+Ports and protocols: appmesh.md §3.2. A listener's port must be said where there are several; the route's type must be
+the protocol of a listener it is tried on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

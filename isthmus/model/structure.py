@@ -1,12 +1,14 @@
 """structure: what every piece of a definition has in common: frozen, strict, closed, and absent means absent.
 
 App Mesh promised an exact round trip, so no field has a default of its own: what was not sent is not in
-`model_fields_set` and is left out of the dump. `null` is refused: it would be a third state beside "said" and "not said".
+`model_fields_set` and is left out of the dump. `null` is refused: it would be a third state beside "said" and "not
+said".
 All limits are on the fields, where OpenAPI and the comparison with AWS's own model read them; rules that join fields
 are `violations`, reported by `isthmus.model.check`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Self, TypeVar, get_args
 
@@ -15,12 +17,15 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
+    ValidatorFunctionWrapHandler,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from isthmus.errors import Violation
 
@@ -63,6 +68,46 @@ def _one_member(schema: dict[str, Any]) -> None:
     schema.update(minProperties=1, maxProperties=1)
 
 
+def _refused_with(error: PydanticCustomError, raw: Any, build: Callable[[Any], T]) -> T:  # noqa: ANN401 - as it came
+    """Raise `error` about `raw` together with all that is wrong inside it: one answer, one round of mending."""
+    wrong = [InitErrorDetails(type=error, loc=(), input=raw)]
+    try:
+        build(raw)
+    except ValidationError as inner:
+        for line in inner.errors(include_url=False):
+            again = PydanticCustomError(line["type"], line["msg"], line.get("ctx", {}))
+            wrong.append(InitErrorDetails(type=again, loc=line["loc"], input=line["input"]))
+    raise ValidationError.from_exception_data("", wrong)
+
+
+@dataclass(frozen=True)
+class Items:
+    """How many items an array has.
+
+    Pydantic's own limits count valid items only: they accuse an array of one bad item of being empty, and miss that an
+    array with a bad item is too long.
+    """
+
+    least: int
+    most: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        return no_info_wrap_validator_function(self._counted, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        limits = {"minItems": self.least} | ({} if self.most is None else {"maxItems": self.most})
+        return handler(schema) | limits
+
+    def _counted(self, raw: Any, build: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401 - as it came
+        if isinstance(raw, list) and len(raw) < self.least:
+            error = PydanticCustomError("too_short", "too few items", {"min_length": self.least})
+            return _refused_with(error, raw, build)
+        if isinstance(raw, list) and self.most is not None and len(raw) > self.most:
+            error = PydanticCustomError("too_long", "too many items", {"max_length": self.most})
+            return _refused_with(error, raw, build)
+        return build(raw)
+
+
 class Structure(BaseModel):
     """One JSON object of a definition. Python names are App Mesh's in snake case, JSON names are App Mesh's."""
 
@@ -93,23 +138,12 @@ class Union(Structure):
             return build(raw)
         names = " or ".join(alias for _, alias in members(cls))
         error = PydanticCustomError("exactly_one_member", "must have exactly one of {names}", {"names": names})
-        wrong = [InitErrorDetails(type=error, loc=(), input=raw)]
-        try:
-            build(raw)
-        except ValidationError as others:
-            wrong += [_again(line) for line in others.errors(include_url=False)]
-        raise ValidationError.from_exception_data(cls.__name__, wrong)
+        return _refused_with(error, raw, build)
 
     @property
     def chosen(self) -> tuple[str, Any]:
         """The member that is given, by its JSON name."""
         return next((alias, value) for name, alias in members(type(self)) if (value := getattr(self, name)) is not None)
-
-
-def _again(line: Any) -> InitErrorDetails:  # noqa: ANN401 - pydantic's ErrorDetails
-    """An error that was caught, in the form in which it can be raised again."""
-    error = PydanticCustomError(line["type"], line["msg"], line.get("ctx", {}))
-    return InitErrorDetails(type=error, loc=line["loc"], input=line["input"])
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from isthmus.errors import Violation
-from isthmus.model.structure import Many, Maybe, Name, Port, Structure, Union
+from isthmus.model.structure import Items, Many, Maybe, Name, Port, Structure, Union
 
 
 def _empty(text: str, pointer: str) -> Iterator[Violation]:
@@ -61,7 +61,7 @@ class ClientTlsCertificate(Union):
 class TlsValidationContextAcmTrust(Structure):
     """Trust in private authorities of AWS."""
 
-    certificate_authority_arns: Annotated[Many[str], Field(min_length=1, max_length=3)]
+    certificate_authority_arns: Annotated[Many[str], Items(1, 3)]
 
     def violations(self) -> Iterator[Violation]:
         for i, arn in enumerate(self.certificate_authority_arns):

@@ -1,11 +1,10 @@
-"""authority: a trust domain's root, and the states that it passes through.
+"""authority: the root of a cluster's trust domain, which signs that cluster's agent intermediates and nothing else.
 
-A root signs only its cluster's agent intermediates (path length 1 leaves room for exactly those), lives a year, and is
-in every bundle from `prepared` until it is `revoked`, so that new roots are known before anything is signed by them.
+Path length 1 leaves room for exactly those and their leaves, so a stolen intermediate cannot make another one. A year is
+long enough for a scheduled rotation (prepared at half of it) to wait for a cluster that is away for months.
 """
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from cryptography import x509
 
@@ -16,26 +15,6 @@ from isthmus.pki.template import Template
 from isthmus.values import TrustDomain
 
 ROOT_LIFE = timedelta(days=365)
-
-
-class State(StrEnum):
-    """How far an authority's life has come (design §1)."""
-
-    PREPARED = "prepared"
-    ACTIVE = "active"
-    OLD = "old"
-    TAINTED = "tainted"
-    REVOKED = "revoked"
-
-    @property
-    def signs(self) -> bool:
-        """New intermediates come from the active authority alone."""
-        return self is State.ACTIVE
-
-    @property
-    def trusted(self) -> bool:
-        """Whether bundles hold it: a tainted root stays until what it signed is replaced, a revoked one does not."""
-        return self is not State.REVOKED
 
 
 def create(

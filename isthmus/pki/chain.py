@@ -19,7 +19,7 @@ _BYTES = 64 * 1024
 
 
 class Untrusted(Denied):
-    """A certificate or chain that proves nothing: malformed, out of bounds, against a rule, or not of a trusted root."""
+    """A certificate or chain that proves nothing: malformed, out of bounds, against a rule, of no trusted root."""
 
     code = "certificate_refused"
 

@@ -68,7 +68,7 @@ def leaf(
     life: timedelta = LEAF_LIFE,
     names: Sequence[str] = (),
 ) -> x509.Certificate:
-    """An X.509-SVID: one URI SAN, client and server. `names` (DNS names, IP addresses) are for server checks by gRPC."""
+    """An X.509-SVID: one URI SAN, client and server. `names` (DNS names, IP addresses) let gRPC check a server."""
     start, end = span(issuer.certificate, now, life)
     made = issuer.signer.issue(
         Template(

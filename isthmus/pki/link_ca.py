@@ -58,7 +58,7 @@ def agent(
     base: str = BASE_DOMAIN,
     life: timedelta = AGENT_LIFE,
 ) -> x509.Certificate:
-    """An agent replica's client certificate. Invalid if the replica's name is no DNS label: it becomes a path segment."""
+    """An agent replica's client certificate. Invalid if its name is no DNS label: it becomes a path segment."""
     dns_label(who.replica, "/replica", "a replica's name")
     start, end = span(ca.certificate, now, life)
     made = ca.signer.issue(Template(public_key, serial, start, end, ca.certificate, uris=(who.uri(base),), client=True))
@@ -105,11 +105,16 @@ def prove(key: PrivateKey, csr_der: bytes) -> bytes:
     return key.sign(csr_der, ec.ECDSA(hashes.SHA256()))
 
 
+def certified_key(certificate: x509.Certificate) -> PublicKey:
+    """The key that a link certificate is for; `verify.link_agent` comes first, and lets only EC keys pass."""
+    key = certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey), "verify.link_agent comes first"
+    return key
+
+
 def check_proof(certificate: x509.Certificate, csr_der: bytes, proof: bytes) -> None:
     """Untrusted unless `proof` is by the certificate's key over `csr_der`."""
-    key = certificate.public_key()
-    assert isinstance(key, ec.EllipticCurvePublicKey), "verify.link_agent comes first, and lets only EC keys pass"
     try:
-        key.verify(proof, csr_der, ec.ECDSA(hashes.SHA256()))
+        certified_key(certificate).verify(proof, csr_der, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature as wrong:
         raise Untrusted("the proof is not by the key of the certificate to be renewed") from wrong

@@ -62,8 +62,8 @@ def anyone(certificate: x509.Certificate, now: datetime) -> Iterator[str]:
     if not isinstance(certificate.signature_hash_algorithm, _HASHES):
         yield "it is not signed over SHA-256, SHA-384 or SHA-512"
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        ends = f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ} to {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
-        yield f"it is valid from {ends}, which is not now"
+        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        yield f"it is valid from {start:%FT%TZ} to {end:%FT%TZ}, and now is {now:%FT%TZ}"
     for held in certificate.extensions:
         if held.oid not in _KNOWN:
             yield f"it has an extension that we never write, {held.oid.dotted_string}"

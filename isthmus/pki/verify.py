@@ -62,9 +62,9 @@ def svid(
     now: datetime,
     spiffe_id: str | None = None,
 ) -> str:
-    """The SPIFFE ID that a chain (leaf first) proves, under the roots of *its* trust domain; which is the caller's look-up.
+    """The SPIFFE ID that a chain (leaf first) proves, under the roots of its trust domain, which the caller looks up.
 
-    With `spiffe_id` it must be that one. SPIFFE X.509-SVID §5: every signing certificate with an ID is of the leaf's domain.
+    With `spiffe_id` it must be that one. Every signing certificate that has an ID must be of the leaf's domain.
     """
     if not chain:
         raise Untrusted("there is no certificate")

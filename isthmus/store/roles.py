@@ -2,8 +2,8 @@
 
 `isthmus_owner` owns every table and migrates. `isthmus_app` is what each of our processes is: it can neither skip a
 policy nor change the schema. `isthmus_lookup` cannot log in and owns nothing but the closed list of SECURITY DEFINER
-functions (migrations/first/lookups.py); the owner may act as it to make them, but does not inherit its sight: with FORCE
-the owner, too, is blind without an org. None of them has SUPERUSER or BYPASSRLS (design §6).
+functions (migrations/first/lookups.py); the owner may act as it to make them, but does not inherit its sight: with
+FORCE the owner, too, is blind without an org. None of them has SUPERUSER or BYPASSRLS (design §6).
 """
 
 import psycopg

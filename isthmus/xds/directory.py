@@ -49,7 +49,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What workload is a node, or a virtual gateway's Envoy: one of `node` and `gateway`. `match` as the tenant wrote."""
+    """What workload is a node, or a gateway's Envoy: one of `node` and `gateway`. `match` as the tenant wrote."""
 
     name: str
     node: str | None
@@ -130,7 +130,10 @@ def serving(ir: ClusterMesh) -> tuple[Resource, ...]:
         Resource.json(Type.GATEWAY, gateway.name, {"ports": [listener.port for listener in gateway.listeners]})
         for gateway in ir.gateways
     ]
-    out += [Resource.json(Type.BINDING, binding.name, {binding.kind: binding.of, "match": binding.match}) for binding in ir.bindings]
+    out += [
+        Resource.json(Type.BINDING, binding.name, {binding.kind: binding.of, "match": binding.match})
+        for binding in ir.bindings
+    ]
     return tuple(out)
 
 
@@ -144,7 +147,5 @@ def calling(ir: ClusterMesh, backends: Iterable[tuple[str, int, str]]) -> tuple[
         )
         for node, port, protocol in backends
     ]
-    out += [
-        Resource.json(Type.PEER, peer.name, {"region": peer.region, "network": peer.network}) for peer in ir.peers
-    ]
+    out += [Resource.json(Type.PEER, peer.name, {"region": peer.region, "network": peer.network}) for peer in ir.peers]
     return tuple(out)

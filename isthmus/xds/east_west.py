@@ -1,8 +1,9 @@
 """east_west: how a cluster lets the others in: TLS passed through by SNI, to exported slots and nowhere else.
 
-The client picks a backend of the gateway by name, so the names it can pick are fenced: by the mesh's SNI pattern *and* by
-ALPN, and the gateway has backends only for exported slots with a proxy before them (Istio's CVE-2021-31921). It holds no
-key: the server's sidecar authenticates. One chain per mesh, so that a mesh comes and goes without touching another.
+The client picks a backend of the gateway by name, so the names it can pick are fenced: by the mesh's SNI pattern *and*
+by ALPN, and the gateway has backends only for exported slots with a proxy before them (Istio's CVE-2021-31921). It
+holds no key: the server's sidecar authenticates. One chain per mesh, so that a mesh comes and goes without touching
+another.
 """
 
 from collections import defaultdict

@@ -1,10 +1,10 @@
 """endpoints: which instances answer for a backend, from what is here and what other clusters export.
 
-Priorities: this cluster, then others of its region, then the rest; Envoy wants them without a gap from 0, so a backend that
-only runs elsewhere begins at 0 there. Inside a cluster, and between clusters of one network, instances are called directly;
-otherwise each slot is an address of its own behind the internal listener `to/<cluster>`, because through one shared
-address a single instance would get every request (design-notes 7). Health is said, not hidden: leaving unhealthy endpoints
-out would keep the share of healthy ones at 100 % and nothing would spill over (design-notes 23).
+Priorities: this cluster, then others of its region, then the rest; Envoy wants them without a gap from 0, so a backend
+that only runs elsewhere begins at 0 there. Inside a cluster, and between clusters of one network, instances are called
+directly; otherwise each slot is an address of its own behind the internal listener `to/<cluster>`, because through one
+shared address a single instance would get every request (design-notes 7). Health is said, not hidden: leaving unhealthy
+endpoints out would keep the share of healthy ones at 100 % and nothing would spill over (design-notes 23).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,7 +69,8 @@ class RemoteSlot:
     inbound: Mapping[int, int] = field(default_factory=dict)
 
 
-class RemoteNode(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RemoteNode:
     """A node elsewhere: its slots up to the cap, and how many instances it has in all."""
 
     slots: tuple[RemoteSlot, ...] = ()
@@ -161,13 +162,13 @@ def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -
 
 def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
     """One endpoint a slot; above the cap one for all, because the slots that are listed are not all there are."""
-    slots, count = cluster.nodes.get(backend.node, RemoteNode())
+    node = cluster.nodes.get(backend.node, RemoteNode())
     level = 1 if cluster.region == here.region else 2
-    if count > len(slots):
+    if node.count > len(node.slots):
         endpoint = _through(cluster.name, ANY, backend, mesh)
-        yield _Place(level, cluster.region, cluster.name, ""), _weighed(endpoint, "healthy", count, MTLS)
+        yield _Place(level, cluster.region, cluster.name, ""), _weighed(endpoint, "healthy", node.count, MTLS)
         return
-    for slot in slots:
+    for slot in node.slots:
         if backend.port in slot.ports:
             endpoint = _direct(slot, backend, mesh) if cluster.network == here.network else None
             endpoint = endpoint or _through(cluster.name, slot.slot, backend, mesh)
@@ -251,7 +252,9 @@ def _assignment(name: str, placed: Iterable[_Placed]) -> Resource:
     return Resource(Type.ENDPOINTS, name, out.SerializeToString(deterministic=True))
 
 
-def slots_of(instances: Sequence[LocalInstance], directory: Directory, here: Here) -> Iterator[tuple[Sni, LocalInstance]]:
+def slots_of(
+    instances: Sequence[LocalInstance], directory: Directory, here: Here
+) -> Iterator[tuple[Sni, LocalInstance]]:
     """What a gateway here may be asked for: each exported instance with a proxy before it, under each of its ports."""
     for instance in instances:
         node = directory.nodes.get(instance.node)

@@ -1,12 +1,13 @@
 """listeners: where a proxy takes connections, and which chains they pass.
 
 A listener's bytes change as rarely as can be, for a change drains its connections: routes come by RDS, filters by ECDS,
-and nothing in it names the node, so all nodes with one port share it. Addresses are placeholders that the agent replaces
-(`isthmus.xds.localise`). A port has one chain per ALPN with a fixed codec, because a private ALPN with codec AUTO fails
-(design-notes 13); an HTTP port has no raw TCP chain, which would lead around every HTTP policy.
+and nothing in it names the node, so all nodes with one port share it. Addresses are placeholders that the agent
+replaces (`isthmus.xds.localise`). A port has one chain per ALPN with a fixed codec, because a private ALPN with codec
+AUTO fails (design-notes 13); an HTTP port has no raw TCP chain, which would lead around every HTTP policy.
 """
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from envoy.config.core.v3 import address_pb2, base_pb2, protocol_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
@@ -21,8 +22,8 @@ from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
 _Hcm = hcm_pb2.HttpConnectionManager
-_Filter = listener_components_pb2.Filter
-_Chain = listener_components_pb2.FilterChain
+_Filter: TypeAlias = listener_components_pb2.Filter
+_Chain: TypeAlias = listener_components_pb2.FilterChain
 
 PLACEHOLDER = "127.0.0.1"
 OUTBOUND_PORT = 15001
@@ -75,7 +76,7 @@ def ingress(port: int) -> Resource:
 
 
 def to_peer(cluster: str) -> Resource:
-    """The way to another cluster's gateways, one address per slot (design-notes 7). The TLS inside is not ours to see."""
+    """The way to another cluster's gateways, one address per slot (design-notes 7). The TLS inside is not ours."""
     name = names.to(cluster)
     out = listener_pb2.Listener(name=name, traffic_direction=base_pb2.OUTBOUND)
     out.internal_listener.SetInParent()
@@ -108,9 +109,7 @@ def _listening(name: str, port: int, direction: int, *, inspect: bool = True) ->
 
 def _authenticated(mesh: str, alpn: str, filters: Iterable[_Filter]) -> _Chain:
     match = listener_components_pb2.FilterChainMatch(transport_protocol="tls", application_protocols=[alpn])
-    return _Chain(
-        name=alpn, filter_chain_match=match, transport_socket=tls.downstream(mesh, alpn), filters=filters
-    )
+    return _Chain(name=alpn, filter_chain_match=match, transport_socket=tls.downstream(mesh, alpn), filters=filters)
 
 
 def _outbound() -> hcm_pb2.HttpConnectionManager:
@@ -121,7 +120,7 @@ def _outbound() -> hcm_pb2.HttpConnectionManager:
 
 def _manager(listener: str, routes: str, codec: int, peer: str) -> hcm_pb2.HttpConnectionManager:
     """What all HTTP chains have. Path treatment and websockets are App Mesh's (appmesh.md §3.1)."""
-    manager = _Hcm(
+    return _Hcm(
         codec_type=codec,
         stat_prefix=listener,
         rds=hcm_pb2.Rds(config_source=ADS, route_config_name=routes),
@@ -134,7 +133,6 @@ def _manager(listener: str, routes: str, codec: int, peer: str) -> hcm_pb2.HttpC
         path_with_escaped_slashes_action=_Hcm.KEEP_UNCHANGED,
         upgrade_configs=[_Hcm.UpgradeConfig(upgrade_type="websocket")],
     )
-    return manager
 
 
 def _http(manager: hcm_pb2.HttpConnectionManager) -> _Filter:

@@ -1,11 +1,10 @@
 """Every name Envoy will see is spelled here and nowhere else.
 
-Envoy warms or drains whatever changes its name, so a name holds only what identifies the thing: put a weight or a timeout
-in a name and every edit of it costs the tenant their connections. Each name leads back to the resource of the mesh that
-made it, so that a NACK, a metric or a log line can be told in the tenant's words (`origin`). Names that hold a tenant's
-word escape `/` and `%` in it, so no two things share a name.
+Envoy warms or drains whatever changes its name, so a name holds only what identifies the thing: put a weight or a
+timeout in a name and every edit of it costs the tenant their connections. Each name leads back to the resource of the
+mesh that made it, so that a NACK, a metric or a log line can be told in the tenant's words (`origin`). Names that hold
+a tenant's word escape `/` and `%` in it, so no two things share a name.
 """
-
 
 XDS = "xds"
 """The bootstrap's cluster: our own xDS, and where traces go."""
@@ -116,7 +115,7 @@ ORIGINS = {
 
 
 def origin(name: str) -> tuple[str, str] | None:
-    """Which resource of the mesh made a name: its kind and its key's text; None where the view says it (`inbound/80`)."""
+    """What in the mesh made a name: its kind and its key's text; None where the view says it (`inbound/80`)."""
     head, _, rest = name.partition("/")
     kind = ORIGINS.get(head)
     if kind is None or not rest:

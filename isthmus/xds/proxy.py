@@ -1,7 +1,7 @@
 """proxy: everything one Envoy gets: its view of the definition, made local, with endpoints and the trust bundle.
 
-Pure, so the agent may compose again whenever anything changed and send only what differs. A resource is *proven* if it is
-definition: its ACK is what a revision waits for. Endpoints and bundles come and go without a revision and are not.
+Pure, so the agent may compose again whenever anything changed and send only what differs. A resource is *proven* if it
+is definition: its ACK is what a revision waits for. Endpoints and bundles come and go without a revision and are not.
 What a proxy would never ask for is left out (a port without an inbound port here), because it would never be acked.
 """
 
@@ -54,7 +54,7 @@ def compose_node(
 def compose_gateway(
     view: Iterable[Resource], endpoints: Mapping[str, Resource], instance: LocalInstance, bundle: Resource
 ) -> list[Composed]:
-    """A virtual gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`."""
+    """A gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`."""
     kept = [r for r in view if _served(r.name, ("ingress",), instance)]
     local = [_localised(r, instance, None) for r in kept]
     return [*local, *_assignments(kept, endpoints), Composed(bundle, proven=False)]

@@ -1,7 +1,7 @@
 """secrets: the trust bundle as Envoy reads it: one set of roots per trust domain, never merged (design §8).
 
-With merged roots any cluster's agent could sign for every other; the SPIFFE validator picks the roots by the domain that
-the certificate claims. During a rotation a domain has an old and a new root side by side.
+With merged roots any cluster's agent could sign for every other; the SPIFFE validator picks the roots by the domain
+that the certificate claims. During a rotation a domain has an old and a new root side by side.
 """
 
 from collections.abc import Mapping, Sequence

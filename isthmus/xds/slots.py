@@ -1,9 +1,10 @@
-"""slots: the closed, ordered filter slots of every chain (contracts.md "Filter slots"), and what fills them before any policy.
+"""slots: the closed, ordered filter slots of every chain (contracts.md), and what fills them before any policy.
 
 A policy that came as a filter would change the listener and drain every connection, so the places exist from the first
-release and are filled over ECDS. For the same reason the types that a slot may ever hold are fixed here: they are part of
-the listener's bytes. RBAC is among them everywhere, because an RBAC filter without rules lets everything pass and one that
-denies is the safe default. Where a security slot's resource is missing everything is denied, where another's is, nothing.
+release and are filled over ECDS. For the same reason the types that a slot may ever hold are fixed here: they are part
+of the listener's bytes. RBAC is among them everywhere, because an RBAC filter without rules lets everything pass and
+one that denies is the safe default. Where a security slot's resource is missing everything is denied, where another's
+is, nothing.
 """
 
 from collections.abc import Iterator
@@ -21,8 +22,8 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
 from isthmus.xds import names
-from isthmus.xds.sources import ADS, packed
 from isthmus.xds.snapshot import Resource, Type
+from isthmus.xds.sources import ADS, packed
 
 _PREFIX = "type.googleapis.com/envoy.extensions.filters."
 
@@ -35,7 +36,7 @@ class Layer(StrEnum):
 
 
 class Slot(NamedTuple):
-    """A place in a chain: `types` (below `envoy.extensions.filters.`) it may hold; `guards`: a missing resource denies."""
+    """A place in a chain: `types` (below `envoy.extensions.filters.`) it may hold; `guards`: missing, it denies."""
 
     layer: Layer
     name: str

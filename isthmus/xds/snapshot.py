@@ -143,18 +143,26 @@ class Snapshot:
     @classmethod
     def of(cls, views: Mapping[str, tuple[Iterable[Resource], Iterable[Resource]]]) -> Self:
         """From serving and calling resources per view; a name twice in a view is our bug."""
-        bodies: dict[str, Resource] = {}
+        known: dict[int, tuple[Resource, Ref]] = {}
         parts: dict[str, Parts] = {}
         for view, halves in views.items():
             refs: list[tuple[Ref, ...]] = []
             for half in halves:
-                listed = [(r.ref, r) for r in half]
-                bodies.update((ref.version, r) for ref, r in listed)
-                refs.append(tuple(sorted(ref for ref, _ in listed)))
+                listed = [_ref_once(r, known) for r in half]
+                refs.append(tuple(sorted(listed)))
             names = [(r.type, r.name) for half in refs for r in half]
             assert len(names) == len(set(names)), f"view {view} has a resource twice"
             parts[view] = Parts(*refs)
+        bodies = {ref.version: resource for resource, ref in known.values()}
         return cls(Manifest(dict(sorted(parts.items()))), bodies)
+
+
+def _ref_once(resource: Resource, known: dict[int, tuple[Resource, Ref]]) -> Ref:
+    """A resource's ref, digested once for all views that share the object, which `known` keeps alive: ids recur."""
+    entry = known.get(id(resource))
+    if entry is None:
+        entry = known[id(resource)] = resource, resource.ref
+    return entry[1]
 
 
 class Phase(StrEnum):

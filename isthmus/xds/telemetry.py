@@ -1,7 +1,7 @@
 """telemetry: what every HTTP chain says of its requests: counted per code × flag × peer × route, and traced when asked.
 
-Both are part of the listener, so they are there from the first release even while nothing is traced (contracts.md). Peers
-and routes are bounded by the definition: a peer has shown a certificate of the mesh, a route is ours.
+Both are part of the listener, so they are there from the first release even while nothing is traced (contracts.md).
+Peers and routes are bounded by the definition: a peer has shown a certificate of the mesh, a route is ours.
 """
 
 from envoy.config.accesslog.v3 import accesslog_pb2
@@ -17,18 +17,21 @@ from isthmus.xds.sources import lasting, packed
 INBOUND_PEER, OUTBOUND_PEER = "%DOWNSTREAM_PEER_URI_SAN%", "%UPSTREAM_CLUSTER%"
 """Who the other side is: the caller's identity, or the backend called."""
 
+PREFIX = "isthmus"
+"""Envoy 1.40 calls `stat_prefix` deprecated for `stats_scope`, which the published protos (xds-protos 1.85) do not have."""
+
 _EXPORT_TIMEOUT = 500
 
 
 def request_stats(peer: str) -> accesslog_pb2.AccessLog:
-    """Counts every request, sums its bytes, and keeps a histogram of its duration, under `isthmus.`."""
+    """Counts every request, sums its bytes, and keeps a histogram of its duration, under `PREFIX`."""
     tags = [
         stats_pb2.Config.Tag(name="code", value_format="%RESPONSE_CODE%"),
         stats_pb2.Config.Tag(name="flags", value_format="%RESPONSE_FLAGS%"),
         stats_pb2.Config.Tag(name="peer", value_format=peer),
         stats_pb2.Config.Tag(name="route", value_format="%ROUTE_NAME%"),
     ]
-    config = stats_pb2.Config(stat_prefix="isthmus")
+    config = stats_pb2.Config(stat_prefix=PREFIX)
     requests = config.counters.add(stat=stats_pb2.Config.Stat(name="requests", tags=tags))
     requests.value_fixed.value = 1
     for name, value in (("request_bytes", "%BYTES_RECEIVED%"), ("response_bytes", "%BYTES_SENT%")):
@@ -46,7 +49,8 @@ def tracing() -> hcm_pb2.HttpConnectionManager.Tracing:
     exporter = grpc_service_pb2.GrpcService(timeout=lasting(_EXPORT_TIMEOUT))
     exporter.envoy_grpc.cluster_name = names.XDS
     provider = http_tracer_pb2.Tracing.Http(
-        name="envoy.tracers.opentelemetry", typed_config=packed(opentelemetry_pb2.OpenTelemetryConfig(grpc_service=exporter))
+        name="envoy.tracers.opentelemetry",
+        typed_config=packed(opentelemetry_pb2.OpenTelemetryConfig(grpc_service=exporter)),
     )
     never = percent_pb2.Percent(value=0)
     return hcm_pb2.HttpConnectionManager.Tracing(

@@ -1,8 +1,8 @@
 """tls: the mesh's own mutual TLS, one session from client sidecar to server sidecar, through any gateway.
 
-TLS 1.3 only, said as minimum *and* maximum: the upstream default maximum is 1.2, and a minimum alone makes every handshake
-fail (envoy.md §9). No resumption, so that a root that is dropped or an identity that is revoked counts at the next
-connection. The private ALPN keeps mesh TLS apart from an application's own (design-notes 13).
+TLS 1.3 only, said as minimum *and* maximum: the upstream default maximum is 1.2, and a minimum alone makes every
+handshake fail (envoy.md §9). No resumption, so that a root that is dropped or an identity that is revoked counts at the
+next connection. The private ALPN keeps mesh TLS apart from an application's own (design-notes 13).
 """
 
 import re

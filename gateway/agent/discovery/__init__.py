@@ -50,9 +50,8 @@ class Gateway:
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where other clusters reach it."""
-        return self.public or (
-            f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}",
-        )
+        own = f"[{self.address}]" if ":" in self.address else self.address
+        return self.public or (f"{own}:{self.port}",)
 
 
 @dataclass(frozen=True, slots=True)

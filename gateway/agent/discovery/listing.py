@@ -103,11 +103,12 @@ def _violations(error: ValidationError) -> Iterator[Violation]:
 def _named_twice(listing: Listing) -> Iterator[Violation]:
     """Instances and gateways share one space of names: a host's proxies are told apart by it."""
     seen: set[str] = set()
-    for part, entries in (("instances", listing.instances), ("gateways", listing.gateways)):
-        for i, entry in enumerate(entries):
-            if entry.name in seen:
-                yield Violation(f"/{part}/{i}/name", "duplicate_name", f"{entry.name!r} stands here twice")
-            seen.add(entry.name)
+    named = [(f"/instances/{i}/name", entry.name) for i, entry in enumerate(listing.instances)]
+    named += [(f"/gateways/{i}/name", entry.name) for i, entry in enumerate(listing.gateways)]
+    for at, name in named:
+        if name in seen:
+            yield Violation(at, "duplicate_name", f"{name!r} stands here twice")
+        seen.add(name)
 
 
 class _Loader(yaml.SafeLoader):

@@ -21,7 +21,7 @@ from isthmus.model.matching import (
     path_or_prefix,
 )
 from isthmus.model.routing import Ports, RouteTypes, aimed, entered
-from isthmus.model.structure import Many, Maybe, Name, Port, Structure
+from isthmus.model.structure import Items, Many, Maybe, Name, Port, Structure
 
 RESERVED_PATHS = ("/aws-appmesh", "/aws-app-mesh")
 RESERVED_SERVICES = ("aws.app-mesh", "aws.appmesh")
@@ -30,8 +30,8 @@ RESERVED_SERVICES = ("aws.app-mesh", "aws.appmesh")
 _Hostname = Annotated[str, Field(min_length=1, max_length=253)]
 _Priority = Annotated[int, Field(ge=0, le=1000)]
 _Switch = Literal["ENABLED", "DISABLED"]
-_Headers = Annotated[Many[HttpRouteHeader], Field(min_length=1, max_length=10)]
-_Parameters = Annotated[Many[HttpQueryParameter], Field(min_length=1, max_length=10)]
+_Headers = Annotated[Many[HttpRouteHeader], Items(1, 10)]
+_Parameters = Annotated[Many[HttpQueryParameter], Items(1, 10)]
 
 
 class GatewayRouteVirtualService(Structure):

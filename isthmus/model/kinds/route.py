@@ -20,7 +20,7 @@ from isthmus.model.matching import (
 )
 from isthmus.model.retrying import GrpcRetryPolicy, HttpRetryPolicy
 from isthmus.model.routing import RouteTypes, aimed, entered
-from isthmus.model.structure import Many, Maybe, Name, Port, Structure
+from isthmus.model.structure import Items, Many, Maybe, Name, Port, Structure
 from isthmus.model.timing import GrpcTimeout, HttpTimeout, TcpTimeout
 
 Weight = Annotated[int, Field(ge=0, le=100)]
@@ -40,7 +40,7 @@ class WeightedTarget(Structure):
 class RouteAction(Structure):
     """Where requests go. App Mesh has this shape once for http, grpc and tcp each. All weights may be 0."""
 
-    weighted_targets: Annotated[Many[WeightedTarget], Field(min_length=1, max_length=10)]
+    weighted_targets: Annotated[Many[WeightedTarget], Items(1, 10)]
 
     def violations(self) -> Iterator[Violation]:
         total = sum(target.weight for target in self.weighted_targets)
@@ -51,12 +51,12 @@ class RouteAction(Structure):
 class HttpRouteMatch(Structure):
     """What a request must be like; `{}` is any request."""
 
-    headers: Maybe[Annotated[Many[HttpRouteHeader], Field(min_length=1, max_length=10)]] = None
+    headers: Maybe[Annotated[Many[HttpRouteHeader], Items(1, 10)]] = None
     method: Maybe[Method] = None
     path: Maybe[HttpPathMatch] = None
     port: Maybe[Port] = None
     prefix: Maybe[str] = None
-    query_parameters: Maybe[Annotated[Many[HttpQueryParameter], Field(min_length=1, max_length=10)]] = None
+    query_parameters: Maybe[Annotated[Many[HttpQueryParameter], Items(1, 10)]] = None
     scheme: Maybe[Literal["http", "https"]] = None
 
     def violations(self) -> Iterator[Violation]:
@@ -75,7 +75,7 @@ class HttpRoute(Structure):
 class GrpcRouteMatch(Structure):
     """What a call must be like; `{}` is any call."""
 
-    metadata: Maybe[Annotated[Many[HttpRouteHeader], Field(min_length=1, max_length=10)]] = None
+    metadata: Maybe[Annotated[Many[HttpRouteHeader], Items(1, 10)]] = None
     method_name: Maybe[_ShortName] = None
     port: Maybe[Port] = None
     service_name: Maybe[str] = None

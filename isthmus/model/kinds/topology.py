@@ -1,9 +1,10 @@
 """Attachment, Placement, Binding: where a mesh runs, and what its workloads are. App Mesh had no words for it.
 
-They outlive what they name. A script that takes an App Mesh mesh down and up again knows nothing of them, and neither does
-a whole-mesh PUT of a definition kept in a repository: the delete of a node must not fail because of a binding that its
-author cannot see, nor lose it, for then the node that comes back would have no workload. So what they name must exist
-when they are written (a typing error is found), and when it goes they stay, inert, until it comes back or they are deleted.
+They outlive what they name. A script that takes an App Mesh mesh down and up again knows nothing of them, and neither
+does a whole-mesh PUT of a definition kept in a repository: the delete of a node must not fail because of a binding that
+its author cannot see, nor lose it, for then the node that comes back would have no workload. So what they name must
+exist when they are written (a typing error is found), and when it goes they stay, inert, until it comes back or they
+are deleted.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ from pydantic import ConfigDict, Field
 from isthmus.errors import Violation
 from isthmus.model.key import Key
 from isthmus.model.kind import Reference, ResourceKind
-from isthmus.model.structure import Many, Maybe, Name, Structure, Union
+from isthmus.model.structure import Items, Many, Maybe, Name, Structure, Union
 
 ClusterName = Annotated[str, Field(min_length=1, max_length=63, pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 """One DNS label (isthmus.values.dns_label)."""
@@ -34,7 +35,7 @@ class PlacementSpec(Structure):
 
     model_config = _NATIVE
 
-    clusters: Annotated[Many[ClusterName], Field(min_length=1)]
+    clusters: Annotated[Many[ClusterName], Items(1)]
 
     def violations(self) -> Iterator[Violation]:
         for i, cluster in enumerate(self.clusters):

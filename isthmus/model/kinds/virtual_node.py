@@ -18,7 +18,7 @@ from isthmus.model.listening import (
     repeated_ports,
 )
 from isthmus.model.logging import Logging
-from isthmus.model.structure import Many, Maybe, Name, Positive, PositiveLong, Structure, Union
+from isthmus.model.structure import Many, Maybe, Positive, PositiveLong, Structure, Union
 from isthmus.model.timing import Duration, GrpcTimeout, HttpTimeout, TcpTimeout
 from isthmus.model.tls import BackendDefaults, ClientPolicy, ListenerTls
 
@@ -104,7 +104,7 @@ class AwsCloudMapInstanceAttribute(Structure):
         Field(
             min_length=1,
             max_length=1024,
-            pattern="^([a-zA-Z0-9!-~][ \ta-zA-Z0-9!-~]*){0,1}[a-zA-Z0-9!-~]{0,1}$",
+            pattern="^([a-zA-Z0-9!-~][  a-zA-Z0-9!-~]*){0,1}[a-zA-Z0-9!-~]{0,1}$",
         ),
     ]
 

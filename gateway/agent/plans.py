@@ -1,0 +1,138 @@
+"""plans: what one proxy is to have, made from a recipe: a value that holds all of its inputs.
+
+Equal recipes make equal plans, so nothing is composed twice. Meshes and what they share compare by identity: they are
+replaced, never changed.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.agent.acks import Proof, Target, ViewVersion
+from gateway.agent.discovery import Gateway
+from gateway.agent.inventory import Workload
+from gateway.agent.offers import Mesh
+from gateway.agent.world import Place
+from gateway.proto import link_pb2 as link
+from gateway.proto.host_pb2 import ProxyState
+from isthmus.values import TrustDomain
+from isthmus.xds.directory import Directory
+from isthmus.xds.endpoints import LocalInstance
+from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_east_west, compose_gateway, compose_node
+from isthmus.xds.snapshot import Resource, Type, digest, view_id
+
+NODE, GATEWAY, EAST_WEST = "node", "gateway", "east-west"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """What the proxies of one mesh share: its instances here, and the endpoints of everything they may call."""
+
+    directory: Directory
+    imports: link.Imports | None
+    local: tuple[LocalInstance, ...]
+    endpoints: Mapping[str, Resource]
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """The recipe of a proxy before an instance, or of a virtual gateway's Envoy."""
+
+    mesh: Mesh
+    shared: Shared
+    workload: Workload
+    roots: Resource
+    minor: str
+    trust_domain: str
+
+    def plan(self) -> "Plan":
+        """Its view, bound to its addresses, under the identity of its node."""
+        work, domain, mesh_name = self.workload, TrustDomain(self.trust_domain), self.mesh.directory.facts.name
+        view = view_id(work.role, work.of, self.minor)
+        resources, instance = self.mesh.view(view), local(work)
+        if work.role == NODE:
+            outbound = DEFAULT_OUTBOUND if work.instance.outbound is None else work.instance.outbound
+            composed = compose_node(resources, self.shared.endpoints, instance, self.roots, outbound)
+            identity = domain.node(mesh_name, work.of)
+        else:
+            composed = compose_gateway(resources, self.shared.endpoints, instance, self.roots)
+            identity = domain.gateway(mesh_name, work.of)
+        state = ProxyState(
+            proxy=instance.name, identity=identity, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh
+        )
+        proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
+        return _plan(self, work.instance.host, state, composed, proved)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One mesh at an east-west gateway."""
+
+    id: str
+    mesh: Mesh
+    shared: Shared
+    minor: str
+
+    @property
+    def view(self) -> str:
+        """The view's id."""
+        return view_id(EAST_WEST, self.mesh.directory.facts.label, self.minor)
+
+    @property
+    def proved(self) -> ViewVersion:
+        """What an ACK says of this mesh."""
+        return ViewVersion(self.id, self.view, self.mesh.versions[self.view])
+
+
+@dataclass(frozen=True, slots=True)
+class EastWest:
+    """The recipe of an east-west gateway: every mesh's view merged. It holds no key and has no identity."""
+
+    served: tuple[Served, ...]
+    gateway: Gateway
+    place: Place
+
+    def plan(self) -> "Plan":
+        """The chains of all meshes on one listener, and a backend for each slot."""
+        at = [AtGateway(s.mesh.view(s.view), s.mesh.directory, s.shared.local) for s in self.served]
+        composed = compose_east_west(at, self.place.here, self.gateway.address, self.gateway.port)
+        state = ProxyState(proxy=self.gateway.name, minor=self.served[0].minor, role=EAST_WEST)
+        return _plan(self, self.gateway.host, state, composed, frozenset(s.proved for s in self.served))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one proxy of `host` is to have; `resources` by version."""
+
+    recipe: Sidecar | EastWest
+    host: str
+    state: ProxyState
+    target: Target
+    resources: Mapping[str, Resource]
+
+
+def local(workload: Workload) -> LocalInstance:
+    """A workload as endpoints and listeners are made from it."""
+    i = workload.instance
+    return LocalInstance(i.name, workload.of, i.address, i.ports, i.zone, i.health.value)
+
+
+def _plan(
+    recipe: Sidecar | EastWest,
+    on: str,
+    state: ProxyState,
+    composed: Sequence[Composed],
+    proved: frozenset[ViewVersion],
+) -> Plan:
+    """Endpoints and bundles come and go without a revision; everything else is proven by its ACK.
+
+    So are a gateway's backends: a slot is exported only when the gateway acked the backend for it (design §4).
+    """
+    listed = sorted(((each.resource.ref, each.resource) for each in composed), key=lambda pair: pair[0])
+    proven = [ref for ref, _ in listed if ref.type not in (Type.ENDPOINTS, Type.SECRET)]
+    for ref, _ in listed:
+        state.refs.add(type=ref.type, name=ref.name, version=ref.version, proven=ref in proven)
+    state.definition = digest(json.dumps(proven).encode())
+    picks = frozenset(ref.name for ref in proven if ref.type == Type.CLUSTER and state.role == EAST_WEST)
+    target = Target(state.definition, Proof(proved, picks), frozenset(proven))
+    return Plan(recipe, on, state, target, {ref.version: resource for ref, resource in listed})

@@ -1,0 +1,98 @@
+"""access keys: AWS-style pairs for the App Mesh interface. SigV4 is symmetric, so secrets are sealed and not hashed."""
+
+import secrets
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
+
+from isthmus.errors import NotFound
+from isthmus.store import tables
+from isthmus.store.accounts import Accounts
+from isthmus.store.database import become
+from isthmus.values import Secret
+
+_ID_LETTERS = string.ascii_uppercase + "234567"
+_SECRET_LETTERS = string.ascii_letters + string.digits + "+/"
+ID_LENGTH, SECRET_LENGTH = 16, 40
+"""AWS's lengths: 80 bits name a key (after `AKIA`), 240 bits are its secret."""
+
+
+class Sealer(Protocol):
+    """Encrypts what only this installation may read. `context` is bound to it: under another it does not open."""
+
+    def seal(self, secret: bytes, context: str) -> bytes: ...
+
+    def open(self, sealed: bytes, context: str) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new key: its secret is never shown again."""
+
+    id: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Whose an active key is, with what its signatures are checked by."""
+
+    org: UUID
+    account: str
+    secret: Secret
+
+
+class AccessKeys:
+    """The access keys of one org."""
+
+    def __init__(self, session: Session, org: UUID, sealer: Sealer) -> None:
+        self._session, self._org, self._sealer = session, org, sealer
+
+    def create(self, account: str) -> Made:
+        """A new key that acts for an account; NotFound if that is not the org's."""
+        Accounts(self._session, self._org).get(account)
+        made = Made(f"AKIA{_letters(_ID_LETTERS, ID_LENGTH)}", Secret(_letters(_SECRET_LETTERS, SECRET_LENGTH)))
+        sealed = self._sealer.seal(made.secret.encode(), _context(self._org, made.id))
+        row = tables.AccessKey(org_id=self._org, id=made.id, account_id=account, sealed_secret=sealed)
+        self._session.add(row)
+        self._session.flush()
+        return made
+
+    def list(self) -> Sequence[tables.AccessKey]:
+        """All of them, revoked ones too, oldest first."""
+        row = tables.AccessKey
+        mine = select(row).where(row.org_id == self._org)
+        return self._session.scalars(mine.order_by(row.created_at, row.id)).all()
+
+    def revoke(self, key: str) -> None:
+        """From the next request on it is refused; NotFound if there is none."""
+        row = tables.AccessKey
+        mine = update(row).where(row.org_id == self._org, row.id == key)
+        if self._session.scalars(mine.values(active=False).returning(row.id)).one_or_none() is None:
+            raise NotFound("there is no such access key")
+
+
+def verify(session: Session, key: str, sealer: Sealer) -> Signer | None:
+    """Whose key this is; None if it is unknown or revoked. In a session without an org."""
+    query = text("SELECT org_id, account_id FROM org_of_access_key(:key)")
+    found = session.execute(query, {"key": key}).one_or_none()
+    if found is None:
+        return None
+    become(session, found.org_id)
+    row = session.get_one(tables.AccessKey, (found.org_id, key))
+    secret = sealer.open(row.sealed_secret, _context(found.org_id, key))
+    return Signer(found.org_id, found.account_id, Secret(secret.decode()))
+
+
+def _letters(alphabet: str, length: int) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+def _context(org: UUID, key: str) -> str:
+    """A sealed secret moved to another row does not open."""
+    return f"access-key/{org}/{key}"

@@ -1,0 +1,83 @@
+"""idempotency: the answer that a POST got, kept with its effect, so that a retry after a lost answer gets it again.
+
+Nothing is kept of a request that failed: it had no effect, and may be tried again (product.md §2.1).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from isthmus.errors import Conflict, Invalid
+from isthmus.store import tables
+
+LIFE = timedelta(days=7)
+
+
+class InFlight(Conflict):
+    """The first request with this key has not been answered yet."""
+
+    code = "idempotency_key_in_flight"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class IdempotencyKeys:
+    """The keys of one principal of an org."""
+
+    def __init__(self, session: Session, org: UUID, principal: str) -> None:
+        self._session, self._org, self._principal = session, org, principal
+
+    def begin(self, key: str, request_sha256: bytes) -> Answer | None:
+        """The answer to give again, or None if the request is to be carried out, in this transaction.
+
+        InFlight while another transaction carries it out; Invalid if the key was used for another request.
+        """
+        self._session.execute(delete(tables.IdempotencyKey).where(*self._mine(key), self._old()))
+        locked = func.pg_try_advisory_xact_lock(func.hashtextextended(f"{self._org}/{self._principal}/{key}", 0))
+        if not self._session.scalar(select(locked)):
+            raise InFlight("the first request with this Idempotency-Key is still being carried out")
+        row = self._session.scalars(select(tables.IdempotencyKey).where(*self._mine(key))).one_or_none()
+        if row is None:
+            return None
+        if row.request_hash != request_sha256:
+            detail = "this Idempotency-Key was used for another request"
+            raise Invalid.one("/header/Idempotency-Key", "idempotency_key_reused", detail)
+        return Answer(row.status, row.headers, row.body)
+
+    def keep(self, key: str, request_sha256: bytes, answer: Answer) -> None:
+        """Keep the answer for 7 days, in the transaction of the effect, after `begin`."""
+        values = {
+            "org_id": self._org,
+            "principal": self._principal,
+            "key": key,
+            "request_hash": request_sha256,
+            "status": answer.status,
+            "headers": dict(answer.headers),
+            "body": answer.body,
+        }
+        self._session.execute(insert(tables.IdempotencyKey).values(values))
+
+    def sweep(self) -> None:
+        """Forget all answers of the principal that are too old."""
+        row = tables.IdempotencyKey
+        mine = (row.org_id == self._org, row.principal == self._principal)
+        self._session.execute(delete(row).where(*mine, self._old()))
+
+    def _mine(self, key: str):  # type: ignore[no-untyped-def]
+        row = tables.IdempotencyKey
+        return row.org_id == self._org, row.principal == self._principal, row.key == key
+
+    def _old(self):  # type: ignore[no-untyped-def]
+        return tables.IdempotencyKey.created_at < func.clock_timestamp() - LIFE

@@ -1,0 +1,189 @@
+"""backends: how a proxy reaches what it may call: other nodes, its own application, other clusters' gateways.
+
+The numbers are measured ones (envoy.md §12). Panic is off and health changes are not merged over time, because a host
+that was given back too early is otherwise used for a second more; an instance is ejected for what its transport and its
+proxy say (reset, 502, 503, 504), not for the application's own 500s, unless its node declares that it wants it so.
+"""
+
+from typing import NamedTuple
+
+from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2, outlier_detection_pb2
+from envoy.config.core.v3 import protocol_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from google.protobuf.any_pb2 import Any
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
+from isthmus.values import ALPN_H1, ALPN_H2
+from isthmus.xds import names, tls
+from isthmus.xds.snapshot import Resource, Type
+from isthmus.xds.sources import ADS, lasting, packed
+
+UNLIMITED = 2**31 - 1
+"""App Mesh's "no limit" of circuit breakers (appmesh.md §3.3)."""
+
+_MAX_UINT32 = 2**32 - 1
+
+CONNECT_TIMEOUT = 2000
+"""App Mesh's second, doubled: between regions a lost SYN alone costs one (RFC 6298 §2)."""
+
+APP_CONNECT_TIMEOUT = 1000
+KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT = 30_000, 5_000
+_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+class Wire(NamedTuple):
+    """How HTTP travels to a backend."""
+
+    alpn: str
+    options: Any
+
+
+def _http1() -> Any:
+    out = http_protocol_options_pb2.HttpProtocolOptions()
+    out.explicit_http_config.http_protocol_options.SetInParent()
+    return packed(out)
+
+
+def _http2() -> Any:
+    out = http_protocol_options_pb2.HttpProtocolOptions()
+    options = out.explicit_http_config.http2_protocol_options
+    options.allow_connect = True
+    options.connection_keepalive.CopyFrom(
+        protocol_pb2.KeepaliveSettings(interval=lasting(KEEPALIVE_INTERVAL), timeout=lasting(KEEPALIVE_TIMEOUT))
+    )
+    return packed(out)
+
+
+H1, H2 = Wire(ALPN_H1, _http1()), Wire(ALPN_H2, _http2())
+
+
+def wire(protocol: Protocol, *, permissive: bool) -> Wire:
+    """HTTP/2, but HTTP/1.1 for `http` where the mesh is permissive.
+
+    There an endpoint may be an application without a proxy, which speaks HTTP/1.1 only, and Envoy knows one protocol
+    per backend, not per endpoint.
+    """
+    return H1 if permissive and protocol is Protocol.HTTP else H2
+
+
+def backend(node: Node, listener: Listener, *, permissive: bool) -> Resource:
+    """A port of a node as its clients see it. The transport is each endpoint's own; TLS where it says none."""
+    out = _discovered(names.backend(node.name, listener.port), CONNECT_TIMEOUT)
+    chosen = wire(listener.protocol, permissive=permissive)
+    secure = tls.upstream(node.identities, chosen.alpn)
+    out.transport_socket.CopyFrom(secure)
+    out.transport_socket_matches.extend(tls.matches(secure, permissive=permissive))
+    out.typed_extension_protocol_options[_OPTIONS].CopyFrom(chosen.options)
+    out.outlier_detection.CopyFrom(_declared(listener.outlier) if listener.outlier else _SANE)
+    out.common_lb_config.CopyFrom(_NO_PANIC)
+    out.close_connections_on_host_health_failure = True
+    out.upstream_connection_options.tcp_keepalive.keepalive_time.value = KEEPALIVE_INTERVAL // 1000
+    return _resource(out)
+
+
+def app(listener: Listener) -> Resource:
+    """The application behind a node's port; the listener's pool is its limit."""
+    out = _discovered(names.app(listener.port), APP_CONNECT_TIMEOUT, listener.pool)
+    if listener.protocol is not Protocol.TCP:
+        options = (H1 if listener.protocol is Protocol.HTTP else H2).options
+        out.typed_extension_protocol_options[_OPTIONS].CopyFrom(options)
+    return _resource(out)
+
+
+def peer(cluster: str) -> Resource:
+    """Another cluster's gateways; bytes only, the TLS within is end to end. One that refuses is left for a while."""
+    out = _discovered(names.peer(cluster), CONNECT_TIMEOUT)
+    out.outlier_detection.CopyFrom(_SANE)
+    out.common_lb_config.update_merge_window.SetInParent()
+    out.upstream_connection_options.tcp_keepalive.keepalive_time.value = KEEPALIVE_INTERVAL // 1000
+    return _resource(out)
+
+
+def inside() -> Resource:
+    """A gateway's own `outbound` listener, within the process."""
+    out = cluster_pb2.Cluster(
+        name=names.SELF,
+        type=cluster_pb2.Cluster.STATIC,
+        connect_timeout=lasting(APP_CONNECT_TIMEOUT),
+        circuit_breakers=_limits(Pool()),
+    )
+    out.typed_extension_protocol_options[_OPTIONS].CopyFrom(H2.options)
+    out.load_assignment.cluster_name = names.SELF
+    endpoint = out.load_assignment.endpoints.add().lb_endpoints.add().endpoint
+    endpoint.address.envoy_internal_address.server_listener_name = names.OUTBOUND
+    return _resource(out)
+
+
+def _discovered(name: str, connect: int, pool: Pool | None = None) -> cluster_pb2.Cluster:
+    return cluster_pb2.Cluster(
+        name=name,
+        alt_stat_name=names.stat(name),
+        type=cluster_pb2.Cluster.EDS,
+        eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=ADS),
+        connect_timeout=lasting(connect),
+        circuit_breakers=_limits(pool or Pool()),
+    )
+
+
+def _limits(pool: Pool) -> circuit_breaker_pb2.CircuitBreakers:
+    """Envoy's own limits are 1024 each, which no user of App Mesh has ever met."""
+    threshold = circuit_breaker_pb2.CircuitBreakers.Thresholds(
+        max_connections=_limit(pool.connections),
+        max_pending_requests=_limit(pool.pending),
+        max_requests=_limit(pool.requests),
+        max_retries=_limit(None),
+    )
+    return circuit_breaker_pb2.CircuitBreakers(thresholds=[threshold])
+
+
+def _limit(value: int | None) -> UInt32Value:
+    return UInt32Value(value=UNLIMITED if value is None else value)
+
+
+def _sane() -> outlier_detection_pb2.OutlierDetection:
+    """Five in a row, so that one request with its two retries ejects nobody."""
+    return outlier_detection_pb2.OutlierDetection(
+        split_external_local_origin_errors=True,
+        consecutive_local_origin_failure=UInt32Value(value=2),
+        consecutive_gateway_failure=UInt32Value(value=5),
+        enforcing_consecutive_gateway_failure=UInt32Value(value=100),
+        enforcing_consecutive_5xx=UInt32Value(value=0),
+        enforcing_success_rate=UInt32Value(value=0),
+        enforcing_local_origin_success_rate=UInt32Value(value=0),
+        interval=lasting(500),
+        base_ejection_time=lasting(3000),
+        max_ejection_time=lasting(30_000),
+        max_ejection_time_jitter=lasting(0),
+        max_ejection_percent=UInt32Value(value=100),
+    )
+
+
+_SANE = _sane()
+
+
+def _declared(outlier: Outlier) -> outlier_detection_pb2.OutlierDetection:
+    """What the server's listener says, for its clients; Envoy refuses times of 0."""
+    out = _sane()
+    out.ClearField("max_ejection_time")
+    out.consecutive_5xx.value = min(outlier.errors, _MAX_UINT32)
+    out.enforcing_consecutive_5xx.value = 100
+    out.enforcing_consecutive_gateway_failure.value = 0
+    out.interval.CopyFrom(lasting(max(outlier.interval, 1)))
+    out.base_ejection_time.CopyFrom(lasting(max(outlier.ejection, 1)))
+    out.max_ejection_percent.value = outlier.percent
+    return out
+
+
+def _no_panic() -> cluster_pb2.Cluster.CommonLbConfig:
+    out = cluster_pb2.Cluster.CommonLbConfig()
+    out.healthy_panic_threshold.value = 0
+    out.update_merge_window.SetInParent()
+    return out
+
+
+_NO_PANIC = _no_panic()
+
+
+def _resource(cluster: cluster_pb2.Cluster) -> Resource:
+    return Resource(Type.CLUSTER, cluster.name, cluster.SerializeToString(deterministic=True))

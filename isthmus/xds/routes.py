@@ -1,0 +1,212 @@
+"""routes: where requests go: an application's (by Host), a gateway's (by gateway route), those that come in.
+
+One route configuration per listener and proxy, one virtual host per service in it. A gateway sends every request into
+its own `outbound`, where the virtual service's routes apply exactly as they do for a sidecar (appmesh.md §3.1), so what
+it adds itself must not limit them: no time limit, no retries.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from envoy.config.core.v3 import base_pb2
+from envoy.config.route.v3 import route_components_pb2, route_pb2
+from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
+from envoy.extensions.retry.priority.previous_priorities.v3 import previous_priorities_config_pb2
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from isthmus.ir.mesh import (
+    Compared,
+    Gateway,
+    GatewayListener,
+    GatewayRoute,
+    HeaderMatch,
+    Listener,
+    Match,
+    Retry,
+    Route,
+    Service,
+)
+from isthmus.xds import names
+from isthmus.xds.requests import matched
+from isthmus.xds.snapshot import Resource, Type
+from isthmus.xds.sources import lasting, packed
+
+_Route: TypeAlias = route_components_pb2.Route
+_Host: TypeAlias = route_components_pb2.VirtualHost
+
+NO_SUCH_SERVICE = "isthmus: no such service"
+NO_WEIGHT = "isthmus: no target of this route has a weight"
+ATTEMPTS_AT_HOSTS = 5
+"""How often another host is looked for before the same is tried again; App Mesh's (appmesh.md §3.3)."""
+
+_MAX_UINT32 = 2**32 - 1
+
+
+def inbound(listener: Listener) -> Resource:
+    """Everything to the application, within the listener's time limits."""
+    route = _Route(name=names.inbound(listener.port), match=matched(Match()))
+    route.route.cluster = names.app(listener.port)
+    _limit(route.route, listener.timeout, listener.idle)
+    host = _Host(name=names.app(listener.port), domains=["*"], routes=[route])
+    return _resource(names.inbound(listener.port), [host])
+
+
+def hosts(service: Service) -> tuple[_Host, ...]:
+    """A service's virtual hosts: by its bare name and any port, or one for each port where they differ."""
+    name = service.name
+    if not service.ports:
+        routes = [_routed(name, route) for route in service.routes]
+        return (_Host(name=names.service(name), domains=[name, f"{name}:*"], routes=routes),)
+    bare = _Host(name=names.service(name), domains=[name], routes=[_routed(name, r) for r in service.routes])
+    ported = (
+        _Host(name=names.service(name, p), domains=[f"{name}:{p}"], routes=[_routed(name, r) for r in routes])
+        for p, routes in service.ports
+    )
+    return bare, *ported
+
+
+def outbound(virtual_hosts: Iterable[_Host], *, otherwise: Sequence[_Route] = ()) -> Resource:
+    """What an application may call; anything else is a 404 that says whose it is. Host names do not know case.
+
+    `otherwise`: routes that are tried for any other name.
+    """
+    kept: list[_Host] = []
+    taken: set[str] = set()
+    for host in virtual_hosts:
+        domains = {domain.lower() for domain in host.domains}
+        if not domains & taken:
+            taken |= domains
+            kept.append(host)
+    nothing = _answered("outbound", 404, NO_SUCH_SERVICE)
+    kept.append(_Host(name="otherwise", domains=["*"], routes=[*otherwise, nothing]))
+    return _resource(names.OUTBOUND, kept)
+
+
+def ingress(listener: GatewayListener, services: Mapping[str, Service]) -> Resource:
+    """A gateway's port: one virtual host for all names, so that priorities hold across them; names are conditions."""
+    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service))]
+    name = names.ingress(listener.port)
+    return _resource(name, [_Host(name=name, domains=["*"], routes=routes)])
+
+
+def by_header(gateway: Gateway, services: Mapping[str, Service]) -> Iterator[_Route]:
+    """For gateway routes that keep the caller's Host: the service's routes, chosen by App Mesh's header instead."""
+    asked = {_asked(r, services[r.service]): r for r in _keeping_host(gateway) if r.service in services}
+    for text, said in sorted(asked.items()):
+        service = services[said.service]
+        header = HeaderMatch(names.MESH_SERVICE_HEADER, Compared.EXACT, text)
+        routes = dict(service.ports).get(said.port or 0, service.routes)
+        for route in routes:
+            out = _routed(service.name, route, header)
+            out.request_headers_to_remove.append(names.MESH_SERVICE_HEADER)
+            yield out
+
+
+def _keeping_host(gateway: Gateway) -> Iterator[GatewayRoute]:
+    for listener in gateway.listeners:
+        yield from (route for route in listener.routes if not route.rewrite_host)
+
+
+def _asked(route: GatewayRoute, service: Service) -> str:
+    """How the request names the service from here on: with the port where that makes a difference."""
+    return f"{service.name}:{route.port}" if service.ports and route.port is not None else service.name
+
+
+def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
+    for match in _spellings(said):
+        name = names.gateway_route(*said.of)
+        if service is None:
+            out = _answered(name, 404, NO_SUCH_SERVICE)
+            out.match.CopyFrom(matched(match))
+            yield out
+            continue
+        out = _Route(name=name, match=matched(match))
+        out.route.cluster = names.SELF
+        _limit(out.route, 0, None)
+        if said.path is not None and said.path != match.path:
+            out.route.prefix_rewrite = said.path
+        if said.rewrite_host:
+            out.route.host_rewrite_literal = _asked(said, service)
+            out.request_headers_to_remove.append(names.MESH_SERVICE_HEADER)
+        else:
+            header = base_pb2.HeaderValue(key=names.MESH_SERVICE_HEADER, value=_asked(said, service))
+            overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+            out.request_headers_to_add.add(header=header, append_action=overwrite)
+        yield out
+
+
+def _spellings(said: GatewayRoute) -> tuple[Match, ...]:
+    """A prefix without a slash at its end that is rewritten is two prefixes, or `/p/x` would become `//x`."""
+    match = said.match
+    if said.path is None or match.how is not Compared.PREFIX or match.path.endswith("/"):
+        return (match,)
+    slashed = Match(**{f: getattr(match, f) for f in match.__slots__} | {"path": f"{match.path}/"})
+    return slashed, match
+
+
+def _routed(service: str, said: Route, *also: HeaderMatch) -> _Route:
+    """A virtual service's route. Envoy refuses a sum of weights of 0, which App Mesh's API allows."""
+    name = names.route(*said.of) if said.of is not None else names.whole(service)
+    if not any(target.weight for target in said.targets):
+        out = _answered(name, 503, NO_WEIGHT)
+        out.match.CopyFrom(matched(said.match, *also))
+        return out
+    out = _Route(name=name, match=matched(said.match, *also))
+    if len(said.targets) == 1:
+        out.route.cluster = names.backend(said.targets[0].node, said.targets[0].port)
+    else:
+        weights: dict[str, int] = {}
+        for target in said.targets:
+            backend = names.backend(target.node, target.port)
+            weights[backend] = weights.get(backend, 0) + target.weight
+        for backend, weight in weights.items():
+            out.route.weighted_clusters.clusters.add(name=backend, weight=UInt32Value(value=weight))
+    _limit(out.route, said.timeout, said.idle)
+    if said.retry is not None:
+        out.route.retry_policy.CopyFrom(_retried(said.retry))
+    return out
+
+
+def _limit(action: route_components_pb2.RouteAction, timeout: int, idle: int | None) -> None:
+    """Milliseconds; 0 is no limit to Envoy too."""
+    action.timeout.CopyFrom(lasting(timeout))
+    if idle is not None:
+        action.idle_timeout.CopyFrom(lasting(idle))
+
+
+def _retried(retry: Retry) -> route_components_pb2.RetryPolicy:
+    """Another host first, and after that another priority: a retry must not meet the instance that just failed."""
+    conditions = (*retry.conditions, *(("retriable-status-codes",) if retry.statuses else ()))
+    out = route_components_pb2.RetryPolicy(
+        retry_on=",".join(conditions),
+        num_retries=UInt32Value(value=min(retry.attempts, _MAX_UINT32)),
+        retriable_status_codes=retry.statuses,
+        host_selection_retry_max_attempts=ATTEMPTS_AT_HOSTS,
+        retry_host_predicate=[_OTHER_HOSTS],
+        retry_priority=_OTHER_PRIORITIES,
+    )
+    if retry.per_try is not None:
+        out.per_try_timeout.CopyFrom(lasting(retry.per_try))
+    return out
+
+
+_OTHER_HOSTS = route_components_pb2.RetryPolicy.RetryHostPredicate(
+    name="envoy.retry_host_predicates.previous_hosts",
+    typed_config=packed(previous_hosts_pb2.PreviousHostsPredicate()),
+)
+_OTHER_PRIORITIES = route_components_pb2.RetryPolicy.RetryPriority(
+    name="envoy.retry_priorities.previous_priorities",
+    typed_config=packed(previous_priorities_config_pb2.PreviousPrioritiesConfig(update_frequency=1)),
+)
+
+
+def _answered(name: str, status: int, body: str) -> _Route:
+    out = _Route(name=name, match=matched(Match()))
+    out.direct_response.status = status
+    out.direct_response.body.inline_string = body
+    return out
+
+
+def _resource(name: str, virtual_hosts: Iterable[_Host]) -> Resource:
+    message = route_pb2.RouteConfiguration(name=name, virtual_hosts=virtual_hosts)
+    return Resource(Type.ROUTES, name, message.SerializeToString(deterministic=True))

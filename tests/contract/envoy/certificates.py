@@ -1,0 +1,67 @@
+"""certificates: throwaway trust domains of the tests: a root each, and leaves with one SPIFFE ID."""
+
+import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from isthmus.xds import secrets
+from isthmus.xds.snapshot import Resource
+
+_PEM = serialization.Encoding.PEM
+
+
+class Domain:
+    """A trust domain with a root of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)  # noqa: FBT003
+        self._root = (
+            self._builder(self._subject, self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(_uri(f"spiffe://{name}"), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    @property
+    def pem(self) -> bytes:
+        """The root."""
+        return self._root.public_bytes(_PEM)
+
+    def identity(self, uri: str) -> Resource:
+        """The `identity` secret of a workload."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)  # noqa: FBT003
+        both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        leaf = (
+            self._builder(x509.Name([]), key.public_key())
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(both, critical=False)
+            .add_extension(_uri(uri), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return secrets.identity(leaf.public_bytes(_PEM), private)
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._subject)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(minutes=5))
+            .not_valid_after(now + datetime.timedelta(hours=1))
+        )
+
+
+def _uri(uri: str) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
