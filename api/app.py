@@ -1,6 +1,6 @@
-"""The API: one FastAPI app for all northbound interfaces, stateless, built from settings and nothing else.
+"""The API: one FastAPI app for all northbound interfaces, stateless, made of settings and nothing else.
 
-`create_app` is called by the process and by tests; there is no app at import time, so nothing is configured by accident.
+`create_app` is called by the process and by tests; no app is made at import time, so nothing is configured by accident.
 """
 
 from collections.abc import AsyncIterator
@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from api import health, problems, requests
+from api import docs, health, paths, problems, requests
 from api.cursors import Cursors
 from api.openapi import document
 from api.roots import Roots, ca_pin
-from api.v1 import clusters, documents, meshes, revisions
+from api.v1 import changes, clusters, documents, meshes, revisions
 from isthmus import __version__
 from isthmus.adapters.sealer import Sealer
 from isthmus.settings import Settings
@@ -32,15 +32,26 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await app.state.database.close()
 
-    app = FastAPI(title="Isthmus", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title="Isthmus",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.settings = settings
     app.state.database = AsyncDatabase(settings.database_url)
+    app.state.sealer = sealer
     app.state.cursors = Cursors(sealer.derive("cursors"))
     app.state.roots = Roots(sealer)
     app.state.hub_ca_pin = ca_pin(settings.link_ca_cert)
     problems.install(app)
+    paths.install(app)
     requests.install(app)
     app.include_router(health.router)
+    app.include_router(docs.router)
     app.include_router(_v1())
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
@@ -49,6 +60,6 @@ def create_app(settings: Settings) -> FastAPI:
 def _v1() -> APIRouter:
     """Everything under /v1; meshes before the kinds inside them, so that literal paths win."""
     out = APIRouter(prefix="/v1")
-    for part in (meshes.router, revisions.router, clusters.router, documents.router()):
+    for part in (meshes.router, changes.router, revisions.router, clusters.router, documents.router()):
         out.include_router(part)
     return out

@@ -1,7 +1,7 @@
 """auth: who calls. A bearer token names its org; nothing else in a request does.
 
-Forged, unknown, expired and revoked look the same: 401. The look-up runs before the org is known, so it goes through one
-of the closed list of database functions (design §6).
+Forged, unknown, expired and revoked look the same: 401. The look-up runs before the org is known, so it goes through
+one of the closed list of database functions (design §6).
 """
 
 from dataclasses import dataclass

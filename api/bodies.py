@@ -32,12 +32,17 @@ async def read(request: Request) -> bytes:
     return bytes(body)
 
 
-async def read_json(request: Request) -> Any:  # noqa: ANN401 - JSON
-    """The decoded body: 415 for another media type, 400 for what is not JSON, 422 for a key given twice."""
+async def read_json(request: Request, *, empty: Any = None) -> Any:  # noqa: ANN401 - JSON
+    """The decoded body: 415 for another media type, 400 for what is not JSON, 422 for a key given twice.
+
+    `empty` is what no body at all stands for, where that may be.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {"application/json", ""} and not kind.endswith("+json"):
         raise Problem("unsupported_media_type", f"send application/json, not {kind}")
     body = await read(request)
+    if not body and empty is not None:
+        return empty
     twice: list[str] = []
 
     def pairs(listed: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ PARTS = ("relay", "worker")
 
 @router.get("/healthz", operation_id="healthz")
 async def healthz() -> dict[str, str]:
-    """This process answers."""
+    """Whether this process answers."""
     return {"status": "ok"}
 
 

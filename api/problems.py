@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from isthmus.errors import Invalid, InUse, IsthmusError, Kind, StaleRevision, Unavailable, Violation
+from isthmus.errors import InUse, Invalid, IsthmusError, Kind, StaleRevision, Unavailable, Violation
 
 MEDIA_TYPE = "application/problem+json"
 DOCS = "/docs/problems#"

@@ -16,12 +16,14 @@ from sqlalchemy.orm import Session
 from isthmus.settings import Settings
 from isthmus.store import beats, leases
 from isthmus.store.database import Database
-from isthmus.store.promises import Promises
+from isthmus.store.promises import ClaimLost, Promises
 from workers.compile import bring_to_head
 from workers.rollout import Step
 
 LEASE_SECONDS = 15.0
 """How long a claim stands; a worker that died with it delays the promise by so much. Tasks take well under a second."""
+
+RETRY_SECONDS = 2.0
 
 log = logging.getLogger("isthmus.worker")
 Work = Callable[[Session, UUID, Mapping[str, Any], Settings], None]
@@ -53,9 +55,16 @@ def keep(database: Database, settings: Settings, task: str, org: UUID, promise: 
         claimed = Promises(session, org).claim(promise, LEASE_SECONDS)
     if claimed is None:
         return
-    with database.tenant(org) as session:
-        WORK[task](session, org, claimed.arguments, settings)
-        Promises(session, org).done(promise, claimed.generation)
+    try:
+        with database.tenant(org) as session:
+            WORK[task](session, org, claimed.arguments, settings)
+            Promises(session, org).done(promise, claimed.generation)
+    except ClaimLost as lost:
+        log.warning("%s of promise %d was too slow and is undone: %s", task, promise, lost)
+    except Exception:
+        log.exception("%s of promise %d failed; it is tried again in %.0f s", task, promise, RETRY_SECONDS)
+        with database.tenant(org) as session:
+            Promises(session, org).give_back(promise, claimed.generation, RETRY_SECONDS)
 
 
 def sweep(database: Database) -> None:

@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 
 from api import bodies, conditions
 from api.openapi import says
-from api.v1.attaching import must_be_clusters
-from api.v1.context import Call, Calling, MeshRef, mesh_ref
+from api.v1.context import Call, Calling, MeshRef
 from api.v1.idempotency import once
 from api.v1.shapes import key_body
 from isthmus.errors import Invalid, Violation
@@ -22,28 +21,27 @@ from isthmus.model.reading import Findings
 from isthmus.store import tables
 from isthmus.store.changes import Accepted, Change, Expected
 from isthmus.store.documents import Documents
+from isthmus.store.meshes import full_ref
 from isthmus.store.revisions import Revisions
 
 router = APIRouter(tags=["meshes"])
 MEMBERS = {"op", "document", "if_match", "if_none_match"}
 
 
-@router.post(
-    "/meshes/{mesh:segment}/changes", operation_id="changeMesh", openapi_extra=says("Changed", body="Changes")
-)
+@router.post("/meshes/{mesh:segment}/changes", operation_id="changeMesh", openapi_extra=says("Changed", body="Changes"))
 async def change_mesh(calling: Calling, mesh: MeshRef, request: Request) -> Response:
     """Put and delete any documents of a mesh in one revision."""
-    changes = parse_changes(await bodies.read_json(request))
+    said = await bodies.read_json(request)
+    changes = parse_changes(said)
 
     def work(session: Session) -> dict[str, Any]:
         row = calling.mesh(session, mesh)
-        must_be_clusters(session, calling.org, [(c.pointer, c.key) for c in changes if c.op == "put"])
         reason = f"{len(changes)} changes" if len(changes) > 1 else f"{changes[0].op} {changes[0].key}"
         revisions = Revisions(session, calling.org, row.id)
         accepted = revisions.apply(changes, author=calling.principal.name, reason=reason, now=calling.now)
         return _answer(calling, session, row, changes, accepted)
 
-    return await once(calling, request, changes, work)
+    return await once(calling, request, said, work)
 
 
 def parse_changes(raw: Any) -> list[Change]:  # noqa: ANN401 - JSON
@@ -52,11 +50,6 @@ def parse_changes(raw: Any) -> list[Change]:  # noqa: ANN401 - JSON
         raise Invalid.one("", "wrong_type", "the body must be a JSON array with at least one change")
     found = Findings()
     changes = [found.of(lambda item=item, i=i: _change(item, f"/{i}")) for i, item in enumerate(raw)]  # type: ignore[misc]
-    seen: set[Key] = set()
-    for change in changes:
-        if change is not None and change.key in seen:
-            found.add(change.pointer, "duplicate", f"{change.key} is in the list already")
-        seen |= {change.key} if change is not None else set()
     found.refuse()
     return [change for change in changes if change is not None]
 
@@ -107,4 +100,4 @@ def _answer(
         parent = {} if change.key.parent is None else {"parent": change.key.parent}
         named = {"op": change.op, "kind": change.key.kind, "name": change.key.name} | parent
         items.append(named | {"result": result, "revision": row.from_revision if row else accepted.revision})
-    return {"mesh": mesh.name, "ref": mesh_ref(mesh), "revision": accepted.revision, "items": items}
+    return {"mesh": mesh.name, "ref": full_ref(mesh), "revision": accepted.revision, "items": items}

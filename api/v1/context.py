@@ -55,11 +55,6 @@ Calling = Annotated[Call, Depends(call)]
 MeshRef = Annotated[str, Path(description="A mesh's name, or `account:region:name` where the name is not unique.")]
 
 
-def mesh_ref(mesh: tables.Mesh) -> str:
-    """How a mesh is named where its name alone is not unique in the org."""
-    return f"{mesh.account_id}:{mesh.region}:{mesh.name}"
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
     """Which part of a list a request asks for, and the answer with it.

@@ -5,16 +5,18 @@ Counts are of proxies connected now (design-notes 19); times are of the road the
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path
 from sqlalchemy.orm import Session
 
-from api.v1.context import Call, Calling, PageSize, PageToken, mesh_ref, page
+from api.openapi import says
+from api.v1.context import Call, Calling, MeshRef, Paged
 from isthmus.errors import NotFound
 from isthmus.rollout.verdicts import Counts, Standing, Verdict
 from isthmus.store import tables
 from isthmus.store.deliveries import Deliveries
+from isthmus.store.meshes import full_ref
 from isthmus.store.revisions import Revisions
 from isthmus.store.rollouts import Rollouts
 
@@ -22,30 +24,30 @@ router = APIRouter(tags=["revisions"])
 TIMES = ("accepted", "compiled", "preflighted", "offered", "sent", "acked")
 
 
-@router.get("/meshes/{mesh}/revisions", operation_id="listRevisions")
-async def list_revisions(
-    calling: Calling, mesh: str, request: Request, page_size: PageSize = 50, page_token: PageToken = None
-) -> dict[str, Any]:
+MESH = "/meshes/{mesh:segment}"
+Number = Annotated[int, Path(ge=1, le=2**63 - 1, description="A revision's number.")]
+
+
+@router.get(f"{MESH}/revisions", operation_id="listRevisions", openapi_extra=says("RevisionList"))
+async def list_revisions(calling: Calling, mesh: MeshRef, page: Paged) -> dict[str, Any]:
     """A mesh's revisions, newest first."""
-    after = calling.cursors.read(calling.org, request.url.path, page_token, calling.now)
 
-    def work(session: Session) -> list[tuple[str, dict[str, Any]]]:
+    def rows(session: Session, after: str | None, limit: int) -> list[tuple[str, dict[str, Any]]]:
         row = calling.mesh(session, mesh)
-        before = int(after) if after else None
-        rows = Revisions(session, calling.org, row.id).revisions(before, page_size + 1)
-        return [(str(r.number), _brief(row, r)) for r in rows]
+        listed = Revisions(session, calling.org, row.id).revisions(int(after) if after else None, limit)
+        return [(str(r.number), _brief(row, r)) for r in listed]
 
-    return page(calling, request.url.path, await calling.run(work), page_size)
+    return await page.of(rows)
 
 
-@router.get("/meshes/{mesh}/revisions/{number}", operation_id="getRevision")
-async def get_revision(calling: Calling, mesh: str, number: int) -> dict[str, Any]:
+@router.get(f"{MESH}/revisions/{{number}}", operation_id="getRevision", openapi_extra=says("Revision"))
+async def get_revision(calling: Calling, mesh: MeshRef, number: Number) -> dict[str, Any]:
     """One revision with how live it is, per cluster and proxy."""
     return await calling.run(lambda session: _whole(session, calling, calling.mesh(session, mesh), number))
 
 
-@router.get("/meshes/{mesh}/rollouts/{number}", operation_id="getRollout")
-async def get_rollout(calling: Calling, mesh: str, number: int) -> dict[str, Any]:
+@router.get(f"{MESH}/rollouts/{{number}}", operation_id="getRollout", openapi_extra=says("Rollout"))
+async def get_rollout(calling: Calling, mesh: MeshRef, number: Number) -> dict[str, Any]:
     """The road of one revision: phases, deliveries and every decision with its evidence."""
     return await calling.run(lambda session: _rollout(session, calling, calling.mesh(session, mesh), number))
 
@@ -61,7 +63,7 @@ def _brief(mesh: tables.Mesh, row: tables.Revision) -> dict[str, Any]:
     times = {name: getattr(row, f"{name}_at") for name in TIMES}
     return {
         "mesh": mesh.name,
-        "ref": mesh_ref(mesh),
+        "ref": full_ref(mesh),
         "number": row.number,
         "author": row.author,
         "reason": row.reason,
@@ -128,7 +130,7 @@ def _rollout(session: Session, calling: Call, mesh: tables.Mesh, number: int) ->
     deliveries = Deliveries(session, calling.org, mesh.id)
     return {
         "mesh": mesh.name,
-        "ref": mesh_ref(mesh),
+        "ref": full_ref(mesh),
         "revision": number,
         "state": row.state,
         "phase": row.phase,

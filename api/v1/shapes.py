@@ -6,13 +6,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from api.v1.context import mesh_ref
 from isthmus.errors import Invalid, Violation
 from isthmus.model.document import META, Document, Key, parse_document
 from isthmus.model.kinds import KINDS
 from isthmus.model.reading import Findings, pointer_of, refuse_nul
 from isthmus.store import tables
 from isthmus.store.changes import Stored
+from isthmus.store.meshes import full_ref
 
 
 def document_body(key: Key, raw: Any) -> Document:  # noqa: ANN401 - JSON
@@ -48,7 +48,7 @@ def document_of(mesh: tables.Mesh, stored: Stored) -> dict[str, Any]:
     """A stored document as an answer."""
     meta = {
         "mesh": mesh.name,
-        "ref": mesh_ref(mesh),
+        "ref": full_ref(mesh),
         "revision": stored.revision,
         "version": stored.version,
         "uid": str(stored.uid),

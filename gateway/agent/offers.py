@@ -57,6 +57,8 @@ def accept(offer: link.Offer, held: Mapping[str, Resource]) -> Mesh:
         raise Refused(missing[0], f"{len(missing)} of {len(wanted)} resources are missing")
     resources = {version: known[version] for version in wanted}
     directory = _directory([resources[ref.version] for ref in manifest.refs(AGENT_VIEW)])
+    if str(directory.facts.id) != offer.position.mesh:
+        raise Refused(AGENT_VIEW, f"the content is of mesh {directory.facts.id}, not {offer.position.mesh}")
     versions = {view: manifest.view_version(view) for view in manifest.views if view != AGENT_VIEW}
     return Mesh(offer.position, offer.phase, manifest, resources, directory, versions)
 

@@ -47,7 +47,7 @@ def imports_of(mesh: UUID, peers: Sequence[Mapping[str, Any]]) -> link.Imports:
     return out
 
 
-def _position(lane: link.Lane, mesh: str, generation: int, content: link.Trust | link.Imports) -> link.Position:
+def _position(lane: "link.Lane.ValueType", mesh: str, generation: int, content: link.Trust | link.Imports) -> link.Position:
     """These lanes are read, not stored, so their sequence is the time of reading: it only has to grow."""
     version = digest(content.SerializeToString(deterministic=True))
     return link.Position(lane=lane, mesh=mesh, sequence=time.time_ns() // 1000, generation=generation, version=version)

@@ -1,7 +1,11 @@
 """credentials: the hub's own certificates, made at start from the link CA and replaced at half of their life.
 
 The whole chain is presented, the CA with it, because an agent that enrols knows nothing but the CA's fingerprint and
-must find it there. Keys live in memory only. gRPC asks at every handshake, so a new certificate needs no restart.
+must find it there. Keys live in memory only.
+
+gRPC asks us at every handshake, and every answer makes it a new TLS context with new ticket keys. That is how session
+resumption is turned off, for which it has no option: a session resumed from a ticket would skip the check of the
+client's certificate (SPIRE 1.14.3), and no ticket opens under another context's keys.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,18 +30,19 @@ class HubCertificate:
         self._clock = clock
         self._clients = clients
         self._renew_at = clock()
+        self._current = self._make()
 
     def credentials(self) -> grpc.ServerCredentials:
         """What a gRPC port is opened with."""
         return grpc.dynamic_ssl_server_credentials(
-            self._make(),
-            self._fetch,  # type: ignore[arg-type]  # None means "no change" (grpc's documentation; the stubs forgot it)
-            require_client_authentication=self._clients,
+            self._current, self._fetch, require_client_authentication=self._clients
         )
 
-    def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
-        """Called by gRPC's own threads at every handshake; None keeps what it has."""
-        return self._make() if self._clock() >= self._renew_at else None
+    def _fetch(self) -> grpc.ServerCertificateConfiguration:
+        """Called by gRPC's own threads at every handshake."""
+        if self._clock() >= self._renew_at:
+            self._current = self._make()
+        return self._current
 
     def _make(self) -> grpc.ServerCertificateConfiguration:
         now = self._clock()

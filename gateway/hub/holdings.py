@@ -19,10 +19,7 @@ class Holdings:
 
     def lacks(self, position: link.Position) -> bool:
         """Whether this is news: a higher sequence, or other content under the same. Older ones never are."""
-        held = self._positions.get((position.lane, position.mesh))
-        if held is None:
-            return True
-        sequence, version = held
+        sequence, version = self._positions.get((position.lane, position.mesh), (0, ""))
         return position.sequence > sequence or (position.sequence == sequence and position.version != version)
 
     def missing(self, manifest: bytes) -> list[str]:

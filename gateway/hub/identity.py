@@ -1,8 +1,8 @@
 """identity: who is at the other end of a stream, by its client certificate and nothing else.
 
-TLS has checked the certificate once, at the handshake. We check it again here, because gRPC gives us no way to turn off
-session resumption, and a resumed session skips the check (SPIRE 1.14.3): so a stream is opened only by a certificate
-that is good *now*, and ends when it no longer is.
+TLS has checked the certificate once, at the handshake, for the whole connection. We check it again for every stream, by
+our own rules, which are narrower (one URI, one use, one key type), and at the time of the stream: a connection may be
+older than the end of its certificate.
 """
 
 from dataclasses import dataclass

@@ -147,6 +147,10 @@ class Child:
         """It may run again, at once, and what happened while it was held is not held against it."""
         self.held, self.not_before, self.failures = False, 0.0, 0
 
+    def well(self) -> bool:
+        """Whether its last death is forgotten: it is ready, and has been running for as long as `backoff` asks."""
+        return self.is_ready and (self.program.once or time.monotonic() - self.started >= backoff.STEADY_SECONDS)
+
     def failed(self, why: str) -> None:
         """It could not be started, or has died: when it may be tried again."""
         lived = time.monotonic() - self.started if self.started else 0.0

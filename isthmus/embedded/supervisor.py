@@ -55,6 +55,11 @@ class Supervisor:
         """End `run`, from any thread or a signal handler."""
         self._over.set()
 
+    @property
+    def finished(self) -> bool:
+        """Whether it is to end, or has."""
+        return self._over.is_set()
+
     def round(self) -> None:
         """Notice what has ended or become ready, and start what is due. Main thread only."""
         with self._lock:
@@ -103,10 +108,10 @@ class Supervisor:
             ended = {pid for child in self._children.values() for pid in child.ended}
             return frozenset(ended | set(self.pids().values()))
 
-    def trouble(self) -> Mapping[str, str]:
-        """Programs that have died and are not ready again: how the last one ended, and where its log is."""
+    def trouble(self, deaths: int = 1) -> Mapping[str, str]:
+        """Programs that died at least so often in a row and are not well: how the last one ended, where its log is."""
         with self._lock:
-            ill = [c for c in self._children.values() if c.failures and not c.is_ready and not c.held]
+            ill = [c for c in self._children.values() if c.failures >= deaths and not c.held and not c.well()]
             return {c.program.name: f"{c.last_exit}, log {c.log}" for c in ill}
 
     def stop(self) -> None:

@@ -22,17 +22,19 @@ def create(
 ) -> x509.Certificate:
     """A self-signed root for a trust domain: ECDSA P-256 or P-384, path length 1, URI SAN `spiffe://<domain>`."""
     start = now.replace(microsecond=0) - SKEW
+    end = now.replace(microsecond=0) + life
     root = signer.issue(
         Template(
             signer.public_key,
             serial,
             start,
-            now.replace(microsecond=0) + life,
+            end,
             common_name=domain.text,
             uris=(f"spiffe://{domain.text}",),
             path_length=1,
         )
     )
     with verify.after_signing():
+        verify.as_asked(root, signer.public_key, end)
         verify.authority(root, domain.text, now=now)
     return root

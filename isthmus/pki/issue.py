@@ -53,7 +53,7 @@ def intermediate(
         )
     )
     with verify.after_signing():
-        verify.same_key(made, public_key)
+        verify.as_asked(made, public_key, end)
         verify.intermediate(made, [root.certificate], domain.text, now=now)
     return made
 
@@ -84,7 +84,7 @@ def leaf(
         )
     )
     with verify.after_signing():
-        verify.same_key(made, public_key)
+        verify.as_asked(made, public_key, end)
         verify.host_names(made, names)
         verify.svid([made], [issuer.certificate], now=now, spiffe_id=spiffe_id)
     return made

@@ -44,6 +44,7 @@ def create(
         )
     )
     with verify.after_signing():
+        verify.as_asked(root, signer.public_key, whole + life)
         verify.link_authority(root, base, now=now)
     return root
 
@@ -63,7 +64,7 @@ def agent(
     start, end = span(ca.certificate, now, life)
     made = ca.signer.issue(Template(public_key, serial, start, end, ca.certificate, uris=(who.uri(base),), client=True))
     with verify.after_signing():
-        verify.same_key(made, public_key)
+        verify.as_asked(made, public_key, end)
         found = verify.link_agent(made, ca.certificate, base, now=now)
         assert found == who, f"a certificate for {who} names {found}"
     return made
@@ -82,7 +83,7 @@ def server(
     start, end = span(ca.certificate, now, life)
     made = ca.signer.issue(Template(public_key, serial, start, end, ca.certificate, names=tuple(names), server=True))
     with verify.after_signing():
-        verify.same_key(made, public_key)
+        verify.as_asked(made, public_key, end)
         verify.link_server(made, ca.certificate, names, now=now)
     return made
 

@@ -100,7 +100,7 @@ def authority(certificate: x509.Certificate, path_length: int) -> Iterator[str]:
 
 
 def end_entity(certificate: x509.Certificate, *, server: bool, client: bool) -> Iterator[str]:
-    """A leaf: CA:false, digitalSignature only, exactly these purposes."""
+    """A leaf: CA:false, digitalSignature only, exactly these purposes, no subject."""
     basic = extension(certificate, x509.BasicConstraints)
     if basic is not None and (basic.value.ca or basic.value.path_length is not None):
         yield "it is marked as a CA"
@@ -113,6 +113,8 @@ def end_entity(certificate: x509.Certificate, *, server: bool, client: bool) -> 
         yield "its extended key usage is not what it is for"
     if extension(certificate, x509.AuthorityKeyIdentifier) is None:
         yield "it has no authority key identifier"
+    if list(certificate.subject):
+        yield "its subject is not empty: who it is stands in the alternative name alone"
 
 
 def identity(certificate: x509.Certificate, *, path: bool, domain: str | None = None) -> Iterator[str]:

@@ -146,10 +146,12 @@ def host_names(certificate: x509.Certificate, names: Iterable[str]) -> None:
         raise Untrusted(f"its names are {[*dns, *map(str, addresses)]}, not {list(names)}")
 
 
-def same_key(certificate: x509.Certificate, key: ec.EllipticCurvePublicKey) -> None:
-    """Untrusted unless the certificate is for this key."""
+def as_asked(certificate: x509.Certificate, key: ec.EllipticCurvePublicKey, until: datetime) -> None:
+    """Untrusted unless the certificate is for this key and ends at this time."""
     if certificate.public_key() != key:
         raise Untrusted("it certifies another key than the one asked for")
+    if certificate.not_valid_after_utc != until:
+        raise Untrusted(f"it ends at {certificate.not_valid_after_utc:%FT%TZ}, not at {until:%FT%TZ}")
 
 
 def _canonical(name: str) -> str:

@@ -1,10 +1,10 @@
 """changes: what a caller wants of a mesh, and what it says it has read; decided without the database."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Literal
 from uuid import UUID
-from datetime import datetime
 
 from isthmus.errors import StaleRevision
 from isthmus.model.document import Document, Key
@@ -58,8 +58,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document as it stands, or stood. `revision` is the one that last changed it (its ETag); `version` and `uid` are
-    App Mesh's; `version` counts changes of the spec.
+    """A document as it stands, or stood.
+
+    `revision` is the one that last changed it, its ETag; `version` (changes of the spec) and `uid` are App Mesh's.
     """
 
     document: Document

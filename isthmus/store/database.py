@@ -1,8 +1,8 @@
 """The one place where a transaction is bound to its org; without one there is no session on tenants' tables.
 
 Stores are written once, as plain code over a `Session`. Workers, relay and hub run them with psycopg, the API through
-`run_sync` on asyncpg (0.61 against 0.97 ms for such a transaction, platform.md §3). READ COMMITTED is relied on: a store
-that has waited for a lock must then see what the one before it committed.
+`run_sync` on asyncpg (0.61 against 0.97 ms for such a transaction, platform.md §3). READ COMMITTED is relied on: who
+has waited for a lock must then see what the one before committed.
 """
 
 from collections.abc import Callable, Iterator

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Interval, cast, func, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from isthmus.rollout.verdicts import Counts, Standing, total
@@ -38,7 +39,8 @@ class Deliveries:
         """What a cluster is to have now, of every mesh."""
         row = tables.Delivery
         mine = select(row).where(row.org_id == org, row.cluster_id == cluster)
-        return session.scalars(mine.distinct(row.mesh_id).order_by(row.mesh_id, row.sequence.desc())).all()
+        each = mine.ext(distinct_on(row.mesh_id)).order_by(row.mesh_id, row.sequence.desc())
+        return session.scalars(each).all()
 
     def offered(self, cluster: UUID) -> Manifest:
         """The content of `newest`; nothing if nothing was ever offered."""

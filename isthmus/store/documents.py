@@ -135,7 +135,7 @@ class Documents:
 
     def around(self, changed: Collection[Key], named: Collection[Key]) -> dict[Key, Document]:
         """The documents that a change of these keys can break, and all that is needed to judge them and `named`."""
-        arguments = {"org": self._org, "mesh": self._mesh}
+        arguments: dict[str, Any] = {"org": self._org, "mesh": self._mesh}
         for name, keys in (("changed", changed), ("named", named)):
             arguments |= {f"{name}_kinds": [k.kind for k in keys], f"{name}_keys": [k.text for k in keys]}
         found = [Key.of(row.kind, row.key) for row in self._session.execute(_AROUND, arguments)]
@@ -165,12 +165,7 @@ class Documents:
         return _ROW.org_id == self._org, _ROW.mesh_id == self._mesh
 
     def _by_key(self, rows: Iterable[Row[Any]]) -> Standing:
-        return {key: row for key, row in sorted(((key_of(row), row) for row in rows), key=lambda pair: _order(pair[0]))}
-
-
-def _order(key: Key) -> tuple[str, str]:
-    """Keys of one kind agree on having a parent, so texts compare."""
-    return key.kind, key.text
+        return dict(sorted(((key_of(row), row) for row in rows), key=lambda pair: (pair[0].kind, pair[0].text)))
 
 
 def _row(content: Content, before: Row[Any] | None, revision: int, now: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -44,7 +44,7 @@ class IdempotencyKeys:
 
         InFlight while another transaction carries it out; Invalid if the key was used for another request.
         """
-        self._session.execute(delete(tables.IdempotencyKey).where(*self._mine(key), self._old()))
+        self._session.execute(delete(tables.IdempotencyKey).where(*self._mine(key), _old()))
         locked = func.pg_try_advisory_xact_lock(func.hashtextextended(f"{self._org}/{self._principal}/{key}", 0))
         if not self._session.scalar(select(locked)):
             raise InFlight("the first request with this Idempotency-Key is still being carried out")
@@ -73,11 +73,12 @@ class IdempotencyKeys:
         """Forget all answers of the principal that are too old."""
         row = tables.IdempotencyKey
         mine = (row.org_id == self._org, row.principal == self._principal)
-        self._session.execute(delete(row).where(*mine, self._old()))
+        self._session.execute(delete(row).where(*mine, _old()))
 
-    def _mine(self, key: str):  # type: ignore[no-untyped-def]
+    def _mine(self, key: str) -> tuple[ColumnElement[bool], ...]:
         row = tables.IdempotencyKey
         return row.org_id == self._org, row.principal == self._principal, row.key == key
 
-    def _old(self):  # type: ignore[no-untyped-def]
-        return tables.IdempotencyKey.created_at < func.clock_timestamp() - LIFE
+
+def _old() -> ColumnElement[bool]:
+    return tables.IdempotencyKey.created_at < func.clock_timestamp() - LIFE

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -86,7 +86,7 @@ class Meshes:
         found = self.get(account, region, name)
         return [] if found is None else [found]
 
-    def _alive(self) -> "select[tuple[tables.Mesh]]":
+    def _alive(self) -> Select[tables.Mesh]:
         row = tables.Mesh
         return select(row).where(row.org_id == self._org, row.deleted_at.is_(None))
 

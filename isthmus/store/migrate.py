@@ -21,7 +21,8 @@ def upgrade(url: str, *, owner_password: str | None = None, app_password: str | 
     """Migrate the database that `url` (psycopg's form) names; nothing happens if it is up to date.
 
     As `isthmus_owner`, roles and database must be there. As anybody else it must be somebody who may make roles and
-    databases: both are made where they are missing, and passwords given are set.
+    databases: both are made where they are missing, and passwords given are set. Not from two threads: Alembic's
+    context is one a process; processes wait for each other.
     """
     target = make_url(url)
     if target.username != OWNER:

@@ -6,7 +6,7 @@ touch and would break, at the change as a whole.
 
 from collections.abc import Collection, Mapping, Sequence
 
-from isthmus.errors import Invalid, InUse, Violation
+from isthmus.errors import InUse, Invalid, Violation
 from isthmus.model.check import check, findings, referrers
 from isthmus.model.definition import Definition
 from isthmus.model.document import Document, Key
@@ -62,7 +62,7 @@ def refuse_broken_whole(outcome: Definition, changed: Collection[Key]) -> None:
 
 
 def survives_omission(key: Key) -> bool:
-    """Whether a whole-mesh PUT that does not list a document leaves it: what its author may not know of (contracts.md)."""
+    """Whether a whole-mesh PUT leaves a document that it does not list, because its author may not know of it."""
     return key.kind in KINDS and KINDS[key.kind].lasting
 
 

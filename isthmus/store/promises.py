@@ -5,9 +5,9 @@ transaction of its own, and `done` in the transaction of its effect: a worker th
 worker that was merely slow finds that it lost its claim, and its effect is rolled back.
 
 `once` makes causes share a promise that nobody has claimed yet. That is safe only because a cause *locks* the promise
-that it relies on (DO NOTHING would not): otherwise a worker could claim it and read the state as it was before the cause
-commits, and the change would be lost. Either the cause commits first, and the claim waits and its work sees the change;
-or the claim is first, and the cause waits and then makes a promise of its own.
+that it relies on (DO NOTHING would not): otherwise a worker could claim it and read the state as it was before the
+cause commits, and the change would be lost. Either the cause commits first, and the claim waits and its work sees the
+change; or the claim is first, and the cause waits and then makes a promise of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -128,8 +128,9 @@ class Promises:
 
 
 def due(session: Session, most: int) -> Sequence[Due]:
-    """Up to `most` promises of all orgs to send now. Their rows are locked until the session's transaction ends:
-    commit when they have been published, and roll back if they could not be.
+    """Up to `most` promises of all orgs to send now, in a session without an org.
+
+    Their rows are locked until its transaction ends: commit when they are published, roll back if they could not be.
     """
     found = session.execute(text("SELECT org_id, id, task FROM due_promises(:most)"), {"most": most})
     return [Due(row.org_id, row.id, row.task) for row in found]

@@ -1,7 +1,7 @@
 """revisions: a mesh's definition as a row of accepted changes, each checked as a whole and kept with its promise.
 
-One writer of a mesh at a time: the mesh's row is locked, so numbers have no gaps and a precondition cannot be overtaken.
-The lock is FOR NO KEY UPDATE, because FOR UPDATE would also stop everybody who only refers to the mesh (summaries,
+One writer of a mesh at a time: its row is locked, so numbers have no gaps and a precondition cannot be overtaken. The
+lock is FOR NO KEY UPDATE, because FOR UPDATE would also stop everybody who only refers to the mesh (summaries,
 deliveries) until the write ends.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from isthmus.errors import Invalid, NotFound, Violation
@@ -150,7 +150,7 @@ class Revisions:
         for kind in compared(puts):
             documents |= _documents(self._documents.standing(tables.ResourceVersion.kind == kind))
         documents |= puts
-        return {key: document for key, document in documents.items() if key not in deletes and key.kind != "Mesh"}
+        return {key: document for key, document in documents.items() if key not in deletes}
 
     def _refuse_unknown_clusters(self, puts: Mapping[Key, str]) -> None:
         """Attachments are named for the org's clusters, which cannot go until this transaction ends."""

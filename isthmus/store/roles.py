@@ -59,5 +59,5 @@ def _set_password(admin: psycopg.Connection, role: str, password: str) -> None:
 
 
 def _one(admin: psycopg.Connection, query: str, *arguments: str) -> object:
-    row = admin.execute(query, arguments).fetchone()  # type: ignore[arg-type]  # every query is a constant of this file
+    row = admin.execute(query, arguments).fetchone()
     return None if row is None else row[0]

@@ -18,7 +18,7 @@ INBOUND_PEER, OUTBOUND_PEER = "%DOWNSTREAM_PEER_URI_SAN%", "%UPSTREAM_CLUSTER%"
 """Who the other side is: the caller's identity, or the backend called."""
 
 PREFIX = "isthmus"
-"""Envoy 1.40 calls `stat_prefix` deprecated for `stats_scope`, which the published protos (xds-protos 1.85) do not have."""
+"""Envoy 1.40 prefers `stats_scope` to `stat_prefix`, but the published protos (xds-protos 1.85) do not have it yet."""
 
 _EXPORT_TIMEOUT = 500
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+from gateway.agent import disk
 from gateway.agent.discovery import Found
 from gateway.agent.discovery.listing import parse
 from gateway.agent.lines import line
@@ -26,10 +27,12 @@ Stamp = tuple[int, ...]
 
 
 class FileDiscovery:
-    """`Discovery` from one file. `last`: what was good when the agent last ran, for a file that is broken now."""
+    """`Discovery` from one file. `kept`: where what was good last is kept, for a start while the file is broken."""
 
-    def __init__(self, path: Path, last: Found) -> None:
-        self._path, self._last = path, last
+    def __init__(self, path: Path, kept: Path) -> None:
+        self._path, self._kept = path, kept
+        text = disk.read(kept)
+        self._last = Found() if text is None else parse(text.decode())
 
     async def watch(self) -> AsyncIterator[Found]:
         """What the file says, at once and after each change of it."""
@@ -46,7 +49,9 @@ class FileDiscovery:
     def read(self) -> Found:
         """The file now, or the last good one marked stale."""
         try:
-            self._last = parse(self._path.read_text(encoding="utf-8"))
+            text = self._path.read_text(encoding="utf-8")
+            self._last = parse(text)
+            disk.write(self._kept, text.encode())
         except (OSError, UnicodeDecodeError) as error:
             LOG.warning(line("instances_unreadable", file=self._path, error=error))
             self._last = replace(self._last, stale=True)

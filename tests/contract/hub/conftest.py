@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -20,8 +20,9 @@ from gateway.proto import link_pb2 as link
 from gateway.proto import link_pb2_grpc
 from isthmus.pki import chain, csr, link_ca
 from isthmus.pki.signer import Issuer, KeySigner
+from isthmus.pki.template import Template
 from isthmus.values import AgentId
-from tests.contract.hub.memory_feed import MemoryFeed, Place
+from tests.contract.hub.memory_feed import Member, MemoryFeed, Place
 
 DEADLINE = 10.0
 OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
@@ -42,9 +43,10 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def new_link_ca() -> Issuer:
+def new_link_ca(days_ago: float = 60) -> Issuer:
     signer = KeySigner(new_key())
-    return Issuer(signer, link_ca.create(signer, serial=x509.random_serial_number(), now=datetime.now(UTC)))
+    then = datetime.now(UTC) - timedelta(days=days_ago)
+    return Issuer(signer, link_ca.create(signer, serial=x509.random_serial_number(), now=then))
 
 
 async def until(condition: Callable[[], Any], what: str) -> None:
@@ -65,9 +67,7 @@ class Identity:
     certificate: x509.Certificate
 
     def credentials(self, root: x509.Certificate) -> grpc.ChannelCredentials:
-        return grpc.ssl_channel_credentials(
-            chain.to_pem([root]), key_pem(self.key), chain.to_pem([self.certificate])
-        )
+        return grpc.ssl_channel_credentials(chain.to_pem([root]), key_pem(self.key), chain.to_pem([self.certificate]))
 
 
 @dataclass
@@ -107,14 +107,38 @@ class Rig:
     hub: Hub
     feed: MemoryFeed
     ca: Issuer
-    link: str
-    enrolment: str
+    link_address: str
+    enrolment_address: str
     channels: list[grpc.aio.Channel] = field(default_factory=list)
 
-    def certificate(self, agent: AgentId, key: ec.EllipticCurvePrivateKey, ca: Issuer | None = None) -> Identity:
+    def certificate(self, agent: AgentId, *, ca: Issuer | None = None, days_ago: float = 0) -> Identity:
+        """A link certificate made without the hub, with a key of its own."""
+        key, then = new_key(), datetime.now(UTC) - timedelta(days=days_ago)
         serial = x509.random_serial_number()
-        made = link_ca.agent(ca or self.ca, agent, key.public_key(), serial=serial, now=datetime.now(UTC))
-        return Identity(key, made)
+        return Identity(key, link_ca.agent(ca or self.ca, agent, key.public_key(), serial=serial, now=then))
+
+    def enrolled(self, place: Place, name: str = "a-0", *, days_ago: float = 0) -> tuple[AgentId, Identity]:
+        """A replica that joined so many days ago."""
+        agent = AgentId(place.org, place.id, name)
+        who = self.certificate(agent, days_ago=days_ago)
+        self.feed.members[agent] = Member(csr.key_sha256(who.key.public_key()))
+        return agent, who
+
+    def workload(self, place: Place, agent: AgentId) -> Identity:
+        """What a cluster's own root could make to pass for an agent: a leaf with the agent's SPIFFE ID."""
+        key, now = new_key(), datetime.now(UTC)
+        template = Template(
+            key.public_key(), 7, now, now + timedelta(hours=1), place.root.certificate, uris=(agent.uri(),), client=True
+        )
+        return Identity(key, place.root.signer.issue(template))
+
+    def hub_certificate(self) -> Identity:
+        """What the hub itself shows."""
+        key = new_key()
+        serial = x509.random_serial_number()
+        return Identity(
+            key, link_ca.server(self.ca, ["127.0.0.1"], key.public_key(), serial=serial, now=datetime.now(UTC))
+        )
 
     async def replica(self, place: Place, name: str = "a-0") -> Identity:
         """An enrolled replica of a cluster."""
@@ -122,18 +146,18 @@ class Rig:
         joined = await self.join(self.feed.token(place), key, name)
         return Identity(key, chain.parse_pem(joined.certificate_pem)[0])
 
-    def enrol(self) -> link_pb2_grpc.EnrolmentAsyncStub:
+    def enrol(self) -> "link_pb2_grpc.EnrolmentAsyncStub":
         root = chain.to_pem([self.ca.certificate])
-        channel = grpc.aio.secure_channel(self.enrolment, grpc.ssl_channel_credentials(root))
+        channel = grpc.aio.secure_channel(self.enrolment_address, grpc.ssl_channel_credentials(root))
         self.channels.append(channel)
-        return link_pb2_grpc.EnrolmentStub(channel)  # type: ignore[return-value]
+        return link_pb2_grpc.EnrolmentStub(channel)
 
     async def join(self, token: str, key: ec.EllipticCurvePrivateKey, name: str = "a-0") -> link.LinkCertificate:
         request = link.JoinRequest(token=token, csr_der=csr.make(key), replica=name)
         return await self.enrol().Join(request, timeout=DEADLINE)
 
     def dial(self, credentials: grpc.ChannelCredentials) -> Any:  # noqa: ANN401 - grpc's call is untyped
-        channel = grpc.aio.secure_channel(self.link, credentials, options=OPTIONS)
+        channel = grpc.aio.secure_channel(self.link_address, credentials, options=OPTIONS)
         self.channels.append(channel)
         return link_pb2_grpc.LinkStub(channel).Connect(timeout=60)
 
@@ -158,7 +182,7 @@ async def running(feed: MemoryFeed, timing: Timing | None = None, ca: Issuer | N
     hub = Hub(feed, authority, Here("hub-1", feed.region, "127.0.0.1:1", "127.0.0.1:1"), timing=timing)
     link_port, enrolment_port = await hub.start("127.0.0.1:0", "127.0.0.1:0")
     rig = Rig(hub, feed, authority, f"127.0.0.1:{link_port}", f"127.0.0.1:{enrolment_port}")
-    feed.links = (rig.link,)
+    feed.links = (rig.link_address,)
     try:
         yield rig
     finally:

@@ -4,6 +4,8 @@ It keeps the protocol's promises for real: tokens are spent once, epochs fence, 
 change what it holds by `offer`, `bundle`, `export`, `evict`, and read what agents said in `posts`.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -137,7 +139,9 @@ class MemoryFeed:
         """The replica may not speak any more."""
         self.members[agent].evicted = True
 
-    def _position(self, place: Place, lane: link.Lane, mesh: str, version: str, generation: int) -> link.Position:
+    def _position(
+        self, place: Place, lane: link.Lane.ValueType, mesh: str, version: str, generation: int
+    ) -> link.Position:
         return link.Position(lane=lane, mesh=mesh, sequence=place.sequence, generation=generation, version=version)
 
     def _changed(self, cluster: UUID) -> None:
@@ -194,7 +198,7 @@ class MemoryFeed:
         return Admitted(member.epoch, place.slug, place.name, self.region, place.domain.text)
 
     async def confirm(self, agent: AgentId, epoch: int) -> None:
-        """May it still speak?"""
+        """Whether it may still speak."""
         if self._member(agent).epoch != epoch:
             raise Denied(f"epoch {epoch} of {agent.replica} is fenced")
 
@@ -237,9 +241,7 @@ class MemoryFeed:
         self._up()
         key, place = csr.parse(csr_der), self._place(agent)
         serial = x509.random_serial_number()
-        made = issue.intermediate(
-            place.root, place.domain, agent.replica, key, serial=serial, now=datetime.now(UTC)
-        )
+        made = issue.intermediate(place.root, place.domain, agent.replica, key, serial=serial, now=datetime.now(UTC))
         root = chain.to_pem([place.root.certificate])
         return link.IntermediateCertificate(
             chain_pem=chain.to_pem([made]), root_pem=root, trust_domain=place.domain.text

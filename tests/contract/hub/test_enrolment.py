@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
-import ssl
+import socket
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from OpenSSL import SSL
 
 from gateway.proto import link_pb2 as link
 from isthmus.pki import chain, csr, link_ca, verify
@@ -15,7 +18,7 @@ from isthmus.values import AgentId
 from tests.contract.hub.conftest import DEADLINE, Identity, Rig, new_key, new_link_ca, until
 
 
-async def refusal(call: grpc.aio.UnaryUnaryCall) -> tuple[grpc.StatusCode, str]:
+async def refusal(call: Awaitable[link.LinkCertificate]) -> tuple[grpc.StatusCode, str]:
     """Status and stable code of a call that must fail."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call
@@ -31,12 +34,12 @@ async def test_a_token_buys_a_certificate_that_names_org_and_cluster(rig: Rig) -
     assert verify.link_agent(made, rig.ca.certificate, now=now) == AgentId(place.org, place.id, "a-0")
     assert made.public_key() == key.public_key()
     assert timedelta(hours=23) < made.not_valid_after_utc - now <= timedelta(hours=24)
-    assert (joined.cluster, joined.org, list(joined.links)) == ("east", "acme", [rig.link])
+    assert (joined.cluster, joined.org, list(joined.links)) == ("east", "acme", [rig.link_address])
 
 
 async def test_the_chain_presented_holds_the_pinned_ca_on_both_ports(rig: Rig) -> None:
     """A newcomer knows only `sha256:HEX`; the server must show the certificate behind it."""
-    for address in (rig.enrolment, rig.link):
+    for address in (rig.enrolment_address, rig.link_address):
         shown = await asyncio.to_thread(_chain_of, address)
         assert link_ca.pinned(shown, link_ca.fingerprint(rig.ca.certificate)) == rig.ca.certificate
         with pytest.raises(chain.Untrusted):
@@ -44,27 +47,15 @@ async def test_the_chain_presented_holds_the_pinned_ca_on_both_ports(rig: Rig) -
 
 
 def _chain_of(address: str) -> tuple[x509.Certificate, ...]:
-    from OpenSSL import SSL  # noqa: PLC0415 - only here
-
     host, _, port = address.rpartition(":")
-    connection = SSL.Connection(_context())
-    import socket  # noqa: PLC0415
-
-    with socket.create_connection((host, int(port)), DEADLINE) as plain:
-        plain.setblocking(True)  # noqa: FBT003
-        connection = SSL.Connection(_context(), plain)
-        connection.set_connect_state()
-        connection.do_handshake()
-        shown = connection.get_peer_cert_chain(as_cryptography=True) or []
-    return tuple(shown)
-
-
-def _context():  # noqa: ANN202
-    from OpenSSL import SSL  # noqa: PLC0415
-
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_alpn_protos([b"h2"])
-    return context
+    with socket.create_connection((host, int(port)), DEADLINE) as plain:
+        plain.settimeout(None)  # pyOpenSSL needs a blocking socket
+        connection = SSL.Connection(context, plain)
+        connection.set_connect_state()
+        connection.do_handshake()
+        return tuple(connection.get_peer_cert_chain(as_cryptography=True) or ())
 
 
 async def test_a_token_works_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
@@ -78,24 +69,26 @@ async def test_a_token_works_once(rig: Rig, caplog: pytest.LogCaptureFixture) ->
 
 
 @pytest.mark.parametrize(
-    ("change", "code"),
+    ("token", "request_der", "replica", "code"),
     [
-        ({"token": "join_forged"}, "permission_denied"),
-        ({"token": ""}, "permission_denied"),
-        ({"csr_der": b"not a request"}, "validation_failed"),
-        ({"csr_der": b""}, "validation_failed"),
-        ({"replica": "../other"}, "validation_failed"),
-        ({"replica": ""}, "validation_failed"),
+        ("join_forged", None, "a-0", "permission_denied"),
+        ("", None, "a-0", "permission_denied"),
+        (None, b"not a request", "a-0", "validation_failed"),
+        (None, b"", "a-0", "validation_failed"),
+        (None, None, "../other", "validation_failed"),
+        (None, None, "", "validation_failed"),
     ],
     ids=["forged token", "no token", "no request", "empty request", "a replica that is a path", "no replica"],
 )
-async def test_a_bad_join_is_refused(rig: Rig, change: dict[str, str], code: str) -> None:
-    place = rig.feed.cluster("east", "acme")
-    request = link.JoinRequest(token=rig.feed.token(place), csr_der=csr.make(new_key()), replica="a-0")
-    request.MergeFrom(link.JoinRequest(**{k: v for k, v in change.items() if v}))
-    for name, value in change.items():
-        if not value:
-            request.ClearField(name)
+async def test_a_bad_join_is_refused(
+    rig: Rig, token: str | None, request_der: bytes | None, replica: str, code: str
+) -> None:
+    good = rig.feed.token(rig.feed.cluster("east", "acme"))
+    request = link.JoinRequest(
+        token=good if token is None else token,
+        csr_der=csr.make(new_key()) if request_der is None else request_der,
+        replica=replica,
+    )
     assert (await refusal(rig.enrol().Join(request)))[1] == code
     assert not rig.feed.members
 
@@ -112,21 +105,15 @@ async def test_a_malformed_request_does_not_spend_the_token(rig: Rig) -> None:
     await rig.join(token, new_key())
 
 
-def renewal(held: Identity, key: object = None, proof_by: object = None) -> link.RenewRequest:
-    request = csr.make(key or new_key())  # type: ignore[arg-type]
+def renewal(
+    held: Identity, key: ec.EllipticCurvePrivateKey | None = None, proof_by: ec.EllipticCurvePrivateKey | None = None
+) -> link.RenewRequest:
+    request = csr.make(key or new_key())
     return link.RenewRequest(
         certificate_der=chain.to_der(held.certificate),
         csr_der=request,
-        proof=link_ca.prove(proof_by or held.key, request),  # type: ignore[arg-type]
+        proof=link_ca.prove(proof_by or held.key, request),
     )
-
-
-def aged(rig: Rig, who: AgentId, days: float) -> Identity:
-    """A certificate that expired so many days ago."""
-    key, then = new_key(), datetime.now(UTC) - timedelta(days=days + 1)
-    template_now = max(then, rig.ca.certificate.not_valid_before_utc)
-    made = link_ca.agent(rig.ca, who, key.public_key(), serial=x509.random_serial_number(), now=template_now)
-    return Identity(key, made)
 
 
 async def test_a_replica_renews_and_speaks_with_the_new_key_only(rig: Rig) -> None:
@@ -158,7 +145,7 @@ async def test_renewal_needs_proof_of_the_certified_key(rig: Rig) -> None:
 async def test_a_certificate_of_another_ca_renews_nothing(rig: Rig) -> None:
     place = rig.feed.cluster("east", "acme")
     await rig.replica(place)
-    forged = rig.certificate(AgentId(place.org, place.id, "a-0"), new_key(), new_link_ca())
+    forged = rig.certificate(AgentId(place.org, place.id, "a-0"), ca=new_link_ca())
     assert (await refusal(rig.enrol().Renew(renewal(forged))))[1] == "certificate_refused"
 
 
@@ -173,5 +160,11 @@ async def test_the_hub_says_that_it_is_here(rig: Rig) -> None:
     await until(lambda: "hub-1" in rig.feed.hubs, "the hub announces itself")
 
 
-def test_ssl_is_available() -> None:
-    assert ssl.HAS_TLSv1_3
+@pytest.mark.parametrize(("days", "works"), [(1.5, True), (30.9, True), (31.1, False)])
+async def test_an_expired_certificate_renews_for_thirty_days(rig: Rig, days: float, works: bool) -> None:  # noqa: FBT001
+    """It lived one day, so it expired `days` - 1 ago."""
+    _, held = rig.enrolled(rig.feed.cluster("east", "acme"), days_ago=days)
+    if works:
+        assert (await rig.enrol().Renew(renewal(held))).certificate_pem
+    else:
+        assert (await refusal(rig.enrol().Renew(renewal(held))))[1] == "certificate_refused"

@@ -1,0 +1,191 @@
+"""schemas: the JSON schemas of everything that /v1 takes and gives, by name, for OpenAPI.
+
+Specs come from the model's own classes, and documents from the registry of kinds, so a new kind is here by itself.
+Answers are open (a later version may say more); what is sent is closed, because unknown fields are refused.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from api.openapi import REF
+from api.problems import ONLY_HTTP
+from isthmus.model.definition import Settings
+from isthmus.model.kinds import KINDS
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+FLAG: Schema = {"type": "boolean"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+TIME_OR_NOT: Schema = {"type": ["string", "null"], "format": "date-time"}
+ANYTHING: Schema = {"type": "object"}
+TAGS: Schema = {"type": "object", "additionalProperties": TEXT, "maxProperties": 50}
+RESULT: Schema = {"type": "string", "enum": ["created", "changed", "unchanged", "deleted"]}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": REF + name}
+
+
+def _list(of: Schema) -> Schema:
+    return {"type": "array", "items": of}
+
+
+def _all(**members: Schema) -> Schema:
+    """An object of which every member is there."""
+    return {"type": "object", "properties": members, "required": list(members)}
+
+
+def _page(of: str) -> Schema:
+    return _all(items=_list(_ref(of)), next_page_token={"type": ["string", "null"]})
+
+
+def components() -> dict[str, Any]:
+    """Every schema by name."""
+    models = [(kind.spec, "validation") for kind in KINDS.values()] + [(Settings, "validation")]
+    named, made = models_json_schema(models, ref_template=REF + "{model}")  # type: ignore[arg-type]
+    out: dict[str, Any] = dict(made["$defs"])
+    for kind in KINDS.values():
+        if kind.name == "Mesh":
+            continue
+        out[f"{kind.name}Document"] = _document(kind.name, kind.parent, named[kind.spec, "validation"])
+        out[f"{kind.name}List"] = _page(f"{kind.name}Document")
+    mesh = named[KINDS["Mesh"].spec, "validation"]
+    return out | _MESHES | {"Mesh": _mesh(mesh, named[Settings, "validation"])} | _CLUSTERS | _REVISIONS | _PROBLEM
+
+
+def _document(kind: str, parent: str | None, spec: Schema) -> Schema:
+    """A document, the same to read and to write: `meta` is ours."""
+    above = {"parent": TEXT | {"description": f"The name of its {parent}."}} if parent else {}
+    named = {"kind": {"const": kind}, "name": TEXT} | above
+    said = {"spec": spec, "tags": TAGS, "meta": _ref("Meta")}
+    return {"type": "object", "properties": named | said, "required": ["spec"], "additionalProperties": False}
+
+
+def _mesh(spec: Schema, settings: Schema) -> Schema:
+    documents = _list({"oneOf": [_ref(f"{name}Document") for name in _kinds()]})
+    said = {"spec": spec, "settings": settings, "tags": TAGS, "resources": documents, "meta": _ref("MeshMeta")}
+    named = {"kind": {"const": "Mesh"}, "name": TEXT}
+    return {"type": "object", "properties": named | said, "required": ["spec"], "additionalProperties": False}
+
+
+def _kinds() -> Iterable[str]:
+    return (name for name in KINDS if name != "Mesh")
+
+
+_CHANGE: Schema = {
+    "type": "object",
+    "properties": {
+        "op": {"enum": ["put", "delete"]},
+        "document": {"description": "A document; for a delete its kind, name and parent will do.", "type": "object"},
+        "if_match": TEXT,
+        "if_none_match": {"const": "*"},
+    },
+    "required": ["op", "document"],
+    "additionalProperties": False,
+}
+_CHANGED: Schema = {
+    "type": "object",
+    "properties": {"op": TEXT, "kind": TEXT, "name": TEXT, "parent": TEXT, "result": RESULT, "revision": COUNT},
+    "required": ["op", "kind", "name", "result", "revision"],
+}
+_MESHES: dict[str, Schema] = {
+    "Meta": _all(
+        mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, arn=TEXT, created_at=TIME, updated_at=TIME
+    ),
+    "MeshMeta": _all(
+        ref=TEXT, account=TEXT, region=TEXT, uid=TEXT, arn=TEXT, revision=COUNT, head=COUNT, target=COUNT, live=COUNT,
+        created_at=TIME,
+    ),
+    "MeshList": _page("MeshName"),
+    "MeshName": _all(kind={"const": "Mesh"}, name=TEXT, meta=_ref("MeshMeta")),
+    "Changes": _list(_CHANGE) | {"minItems": 1},
+    "Changed": _all(mesh=TEXT, ref=TEXT, revision=COUNT, items=_list(_CHANGED)),
+    "Deleted": _all(revision=COUNT),
+}  # fmt: skip
+_AGENT = _all(
+    replica=TEXT, version=TEXT, features=_list(TEXT), seen_at=TIME_OR_NOT, hub=TEXT, wardens=COUNT, proxies=COUNT,
+    applied=_list({}), certificate_expires=TIME, evicted=FLAG,
+)  # fmt: skip
+_CLUSTERS: dict[str, Schema] = {
+    "Cluster": _all(
+        name=TEXT, id=TEXT, region=TEXT, network=TEXT, state=TEXT, lease_until=TIME_OR_NOT, trust_domain=TEXT,
+        agents=_list(_AGENT), created_at=TIME,
+    ),
+    "ClusterList": _page("Cluster"),
+    "NewCluster": {
+        "type": "object",
+        "properties": {"name": TEXT, "region": TEXT, "network": TEXT},
+        "required": ["name", "region"],
+        "additionalProperties": False,
+    },
+    "DeletedCluster": _all(deleted=TEXT),
+    "JoinToken": _all(token=TEXT, expires_at=TIME, hubs=_list(TEXT), hub_ca=TEXT, command=TEXT),
+    "Nothing": {"type": "object", "additionalProperties": False},
+}  # fmt: skip
+_TIMES = _all(
+    accepted=TIME, compiled=TIME_OR_NOT, preflighted=TIME_OR_NOT, offered=TIME_OR_NOT, sent=TIME_OR_NOT,
+    acked=TIME_OR_NOT,
+)  # fmt: skip
+_STANDING = _all(
+    cluster=TEXT, verdict=TEXT, phase=TEXT, version=TEXT, sequence=COUNT, connected=COUNT, acked=COUNT, views=ANYTHING,
+    offered_at=TIME_OR_NOT, sent_at=TIME_OR_NOT, acked_at=TIME_OR_NOT,
+)  # fmt: skip
+_STATUS: Schema = {
+    "description": "accepted, compiling, preflight, rolling_out, live, partly_live, rejected, halted, rolled_back or "
+    "superseded; more may come",
+    "type": "string",
+}
+_BRIEF: dict[str, Schema] = {
+    "mesh": TEXT,
+    "ref": TEXT,
+    "number": COUNT,
+    "author": TEXT,
+    "reason": TEXT,
+    "status": _STATUS,
+    "changed": _list(_all(kind=TEXT, key=TEXT)),
+    "failures": _list(ANYTHING),
+    "quarantined": _list(_all(kind=TEXT, name=TEXT, reason=TEXT)),
+    "ineffective": _list(ANYTHING),
+    "times": _TIMES,
+    "commit_to_last_ack_ms": {"type": ["number", "null"]},
+}
+_REVISIONS: dict[str, Schema] = {
+    "RevisionSummary": _all(**_BRIEF),
+    "RevisionList": _page("RevisionSummary"),
+    "Revision": _all(
+        **_BRIEF,
+        clusters=_list(_STANDING),
+        proxies=_all(connected=COUNT, acked=COUNT, nacked=COUNT, lost=COUNT, deferred=COUNT, unproven=COUNT),
+        stragglers=_list(_all(cluster=TEXT, proxy=TEXT)),
+        nacks=_list(_all(cluster=TEXT, proxy=TEXT)),
+    ),
+    "Rollout": _all(
+        mesh=TEXT, ref=TEXT, revision=COUNT, state=TEXT, phase=TEXT, started_at=TIME, ended_at=TIME_OR_NOT,
+        decisions=_list(ANYTHING), deliveries=_list(_STANDING),
+    ),
+}  # fmt: skip
+_PROBLEM: dict[str, Schema] = {
+    "Violation": _all(
+        pointer={"type": "string", "description": "JSON pointer (RFC 6901) into the request."}, code=TEXT, detail=TEXT
+    ),
+    "Problem": {
+        "description": "RFC 9457.",
+        "type": "object",
+        "properties": {
+            "type": TEXT,
+            "title": TEXT,
+            "status": {"type": "integer"},
+            "detail": TEXT,
+            "instance": TEXT,
+            "code": {"type": "string", "description": "Stable: see /docs/problems.", "examples": sorted(ONLY_HTTP)},
+            "request_id": TEXT,
+            "retryable": FLAG,
+            "errors": _list(_ref("Violation")),
+        },
+        "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "retryable"],
+    },
+}

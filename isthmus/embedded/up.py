@@ -1,0 +1,106 @@
+"""up: what `isthmus up` does: claim place and ports, rise, say where everything is, stay until told to stop."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isthmus import values
+from isthmus.embedded import ports
+from isthmus.embedded.first_start import Credentials
+from isthmus.embedded.installation import Installation
+from isthmus.embedded.places import InUse, Places, default_root, write_private
+from isthmus.embedded.rise import NotReady, rise, supervised
+from isthmus.embedded.steps import Steps
+from isthmus.embedded.supervisor import Supervisor
+from isthmus.embedded.tail import Tail
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command's."""
+
+    data_dir: Path | None
+    port_base: int
+    ready_file: Path | None
+    regions: tuple[str, ...]
+    json: bool
+
+
+def run(options: Options) -> None:
+    """Until Ctrl-C or SIGTERM. What keeps it from starting is said in one line, with exit code 1."""
+    try:
+        places = Places.open(options.data_dir or default_root())
+        regions = tuple(values.region(name) for name in options.regions)
+        installation = Installation(places, ports.check_base(options.port_base), regions)
+        with places.lock():
+            ports.claim(installation.ports())
+            _run(options, installation)
+    except (InUse, NotReady, ports.PortTaken, ValueError) as e:
+        sys.exit(f"isthmus up: {e}")
+
+
+def ready(installation: Installation, credentials: Credentials) -> Mapping[str, Any]:
+    """What the ready file says (contracts.md). `hub` is what `isthmus agent --hub` takes."""
+    return {
+        "api": installation.api,
+        "hub": ",".join(installation.enrolment(region) for region in installation.regions),
+        "console": f"{installation.api}/docs",
+        "org": credentials.org,
+        "token": credentials.token,
+        "aws": credentials.aws(installation.regions[0]),
+    }
+
+
+def stop_on_signals(supervisor: Supervisor) -> None:
+    """Ctrl-C, SIGTERM and a closed terminal all end it in order; a second one changes nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: supervisor.finish())
+
+
+def _run(options: Options, installation: Installation) -> None:
+    steps, begin = Steps(), time.monotonic()
+    supervisor = Supervisor(installation.places.logs, lambda name, what: _notice(options, name, what))
+    stop_on_signals(supervisor)
+    supervisor.add(*installation.stores())
+    tail = None if options.json else Tail(installation.places.logs, sys.stdout)
+
+    def work() -> None:
+        said = ready(installation, rise(installation, supervisor, steps))
+        if options.ready_file:
+            write_private(options.ready_file, said)
+        if options.json:
+            sys.stdout.write(json.dumps(said) + "\n")
+            sys.stdout.flush()
+        steps.say(f"ready after {time.monotonic() - begin:.1f} s\n{_told(installation, said)}")
+
+    if options.ready_file:
+        options.ready_file.unlink(missing_ok=True)  # one of a former run would say that we are ready
+    try:
+        supervised(supervisor, work)
+    finally:
+        if tail:
+            tail.close()
+        if options.ready_file:
+            options.ready_file.unlink(missing_ok=True)
+    steps.say("stopped")
+
+
+def _notice(options: Options, name: str, what: str) -> None:
+    if not options.json and "ended" in what:
+        sys.stderr.write(f"  ‼ {name} {what}\n")
+
+
+def _told(installation: Installation, said: Mapping[str, Any]) -> str:
+    """What to do next."""
+    return "\n".join([
+        f"  API       {said['api']}/v1  (described at {said['console']})",
+        f"  data      {installation.places.root}",
+        f"  sign in   isthmus login --api {said['api']} --token {said['token']}",
+        "  then      isthmus cluster add NAME --region REGION, isthmus apply -f FILE",
+        "  stop      Ctrl-C",
+    ])  # fmt: skip

@@ -1,0 +1,121 @@
+"""consistency: every name that a resource says exists where it is looked for, and all that exists is asked for.
+
+A listener whose routes are missing is never bound, and no time-out tells (envoy.md §5); a resource that nobody asks for
+is never acknowledged, and a revision would wait for it for ever. And nothing serving may refer to anything calling,
+because the halves of a view travel in different phases.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.listener.v3 import listener_pb2
+from envoy.config.route.v3 import route_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+
+from isthmus.xds.snapshot import AGENT_VIEW, Manifest, Parts, Ref, Resource, Snapshot, Type
+
+ASKED_FOR = frozenset({Type.ROUTES, Type.EXTENSION})
+"""What Envoy subscribes to by name only."""
+
+
+class Wanted(NamedTuple):
+    """What a resource refers to."""
+
+    type: Type
+    name: str
+
+
+def inconsistencies(snapshot: Snapshot) -> tuple[str, ...]:
+    """What is wrong, one sentence each; empty if nothing is."""
+    return of_manifest(snapshot.manifest, snapshot.resources)
+
+
+def of_manifest(manifest: Manifest, bodies: Mapping[str, Resource]) -> tuple[str, ...]:
+    """The same for a manifest, also one that was composed of two; `bodies` by version."""
+    wants: dict[str, tuple[Wanted, ...]] = {}
+    agent = manifest.views.get(AGENT_VIEW, Parts())
+    known = {(r.type, r.name) for half in agent for r in half}
+    out: list[str] = []
+    for view, parts in manifest.views.items():
+        if view != AGENT_VIEW:
+            out += (f"{view}: {said}" for said in _of_view(parts, known, bodies, wants))
+    return tuple(out)
+
+
+def _of_view(
+    parts: Parts, agent: set[tuple[str, str]], bodies: Mapping[str, Resource], wants: dict[str, tuple[Wanted, ...]]
+) -> Iterator[str]:
+    serving = {(r.type, r.name) for r in parts.serving}
+    everything = serving | {(r.type, r.name) for r in parts.calling}
+    asked: set[tuple[str, str]] = set()
+    for half, reach in ((parts.serving, serving), (parts.calling, everything)):
+        for ref in half:
+            needed = _wants(ref, bodies, wants)
+            asked.update(needed)
+            yield from _missing(ref, needed, reach | agent)
+    for kind, name in sorted(everything - asked):
+        if kind in ASKED_FOR:
+            yield f"{kind} {name} is referred to by nothing"
+
+
+def _missing(ref: Ref, needed: Iterable[Wanted], reach: set[tuple[str, str]]) -> Iterator[str]:
+    for wanted in needed:
+        if tuple(wanted) not in reach:
+            yield f"{ref.type} {ref.name} refers to {wanted.type} {wanted.name}, which is not within its reach"
+
+
+def _wants(ref: Ref, bodies: Mapping[str, Resource], known: dict[str, tuple[Wanted, ...]]) -> tuple[Wanted, ...]:
+    if ref.version not in known:
+        read = _READERS.get(Type(ref.type))
+        known[ref.version] = tuple(read(bodies[ref.version].body)) if read else ()
+    return known[ref.version]
+
+
+def _of_listener(body: bytes) -> Iterator[Wanted]:
+    for chain in listener_pb2.Listener.FromString(body).filter_chains:
+        chosen_by_sni = False
+        for each in chain.filters:
+            url = each.typed_config.type_url
+            if each.HasField("config_discovery"):
+                yield Wanted(Type.EXTENSION, each.name)
+            elif url.endswith(".SniCluster"):
+                chosen_by_sni = True
+            elif url.endswith(".TcpProxy") and not chosen_by_sni:
+                yield Wanted(Type.CLUSTER, tcp_proxy_pb2.TcpProxy.FromString(each.typed_config.value).cluster)
+            elif url.endswith(".HttpConnectionManager"):
+                yield from _of_manager(hcm_pb2.HttpConnectionManager.FromString(each.typed_config.value))
+
+
+def _of_manager(manager: hcm_pb2.HttpConnectionManager) -> Iterator[Wanted]:
+    yield Wanted(Type.ROUTES, manager.rds.route_config_name)
+    for each in manager.http_filters:
+        if each.HasField("config_discovery"):
+            yield Wanted(Type.EXTENSION, each.name)
+
+
+def _of_routes(body: bytes) -> Iterator[Wanted]:
+    for host in route_pb2.RouteConfiguration.FromString(body).virtual_hosts:
+        for route in host.routes:
+            if route.HasField("route"):
+                listed = [c.name for c in route.route.weighted_clusters.clusters] or [route.route.cluster]
+                yield from (Wanted(Type.CLUSTER, name) for name in listed)
+
+
+def _of_cluster(body: bytes) -> Iterator[Wanted]:
+    """Endpoints come from the agent, which knows of them by its own view."""
+    cluster = cluster_pb2.Cluster.FromString(body)
+    family, _, rest = cluster.name.partition("/")
+    if family == "node":
+        yield Wanted(Type.BACKEND, cluster.name)
+    elif family == "peer":
+        yield Wanted(Type.PEER, rest)
+    for locality in cluster.load_assignment.endpoints:
+        for endpoint in locality.lb_endpoints:
+            inside = endpoint.endpoint.address.envoy_internal_address.server_listener_name
+            if inside:
+                yield Wanted(Type.LISTENER, inside)
+
+
+_READERS = {Type.LISTENER: _of_listener, Type.ROUTES: _of_routes, Type.CLUSTER: _of_cluster}

@@ -1,0 +1,122 @@
+"""cases: what a golden file says, and what is compiled from it.
+
+A file has `about` (a sentence), `documents` (every cluster of `clusters` is attached by itself), optionally `spec` and
+`settings` of the mesh, `cluster` (where it is compiled; east), and `show`: view → resources as `type name`, or `all` for
+the names of everything. `envoy` is what came of it, and `ineffective` what had no effect.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import yaml
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import extension_pb2
+from envoy.config.listener.v3 import listener_pb2
+from envoy.config.route.v3 import route_pb2
+from google.protobuf import json_format
+
+from isthmus.ir.surroundings import ClusterFacts, Surroundings
+from isthmus.model import check
+from isthmus.model.definition import Definition, parse_definition
+from isthmus.values import mesh_label
+from isthmus.xds.compile import Compiled, compile_mesh
+from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, Type, view_id
+
+HERE = Path(__file__).parent
+MESH_ID = UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff")
+REGIONS = {"east": "us-east-1", "west": "eu-west-1", "north": "us-east-1"}
+MESSAGES = {
+    Type.CLUSTER: cluster_pb2.Cluster,
+    Type.LISTENER: listener_pb2.Listener,
+    Type.ROUTES: route_pb2.RouteConfiguration,
+    Type.EXTENSION: extension_pb2.TypedExtensionConfig,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One golden file."""
+
+    path: Path
+    said: Mapping[str, Any]
+
+    @property
+    def definition(self) -> Definition:
+        clusters = self.said.get("clusters", ["east", "west"])
+        attached = [{"kind": "Attachment", "name": cluster, "spec": {}} for cluster in clusters]
+        raw = {"kind": "Mesh", "name": "shop", "spec": self.said.get("spec", {})}
+        raw |= {"settings": self.said.get("settings", {}), "resources": [*attached, *self.said["documents"]]}
+        definition = parse_definition(raw)
+        assert check.check(definition) == (), "a golden case must be a definition that the API accepts"
+        return definition
+
+    def compiled(self) -> Compiled:
+        return compile_mesh(self.definition, surroundings(), self.said.get("cluster", "east"))
+
+    def shown(self, compiled: Compiled) -> dict[str, Any]:
+        """What the file is to show of what was compiled."""
+        out: dict[str, Any] = {}
+        for view, wanted in self.said["show"].items():
+            listed = list(resources(compiled.snapshot, _id(view)))
+            out[view] = _names(compiled.snapshot, view) if wanted == "all" else _bodies(listed, wanted)
+        said = {"envoy": out}
+        lost = [f"{i.key} {i.pointer}: {i.reason}" for i in compiled.ineffective]
+        return said | ({"ineffective": lost} if lost else {})
+
+    def write(self, shown: Mapping[str, Any]) -> None:
+        kept = {k: v for k, v in self.said.items() if k not in ("envoy", "ineffective")}
+        text = yaml.safe_dump(kept | dict(shown), sort_keys=False, width=118, default_flow_style=None)
+        self.path.write_text(text)
+
+
+def cases() -> Iterator[Case]:
+    """Every golden file."""
+    for path in sorted(HERE.rglob("*.yaml")):
+        yield Case(path, yaml.safe_load(path.read_text()))
+
+
+def surroundings() -> Surroundings:
+    """The clusters that golden cases can be attached to."""
+    facts = {
+        name: ClusterFacts(UUID(int=i), name, region, name, f"{name}-1.acme.isthmus.internal")
+        for i, (name, region) in enumerate(REGIONS.items())
+    }
+    return Surroundings(MESH_ID, "111122223333", "us-east-1", "acme", "isthmus.internal", facts)
+
+
+def resources(snapshot: Snapshot, view: str) -> Iterator[Resource]:
+    """A view's resources, sorted."""
+    for ref in snapshot.manifest.refs(view):
+        yield snapshot.resources[ref.version]
+
+
+def _id(view: str) -> str:
+    """A view as files call it (`node/front`, `east-west`, `agent`) by its id."""
+    role, _, name = view.partition("/")
+    if view == AGENT_VIEW:
+        return view
+    return view_id(role, name or mesh_label(MESH_ID), "1.40")
+
+
+def _names(snapshot: Snapshot, view: str) -> dict[str, list[str]]:
+    parts = snapshot.manifest.views[_id(view)]
+    halves = {"serving": parts.serving, "calling": parts.calling}
+    return {half: [f"{r.type} {r.name}" for r in refs] for half, refs in halves.items()}
+
+
+def _bodies(listed: list[Resource], wanted: list[str]) -> dict[str, Any]:
+    by_name = {f"{r.type} {r.name}": r for r in listed}
+    return {name: decoded(by_name[name]) for name in wanted}
+
+
+def decoded(resource: Resource) -> Any:  # noqa: ANN401 - JSON
+    """A resource as JSON, in proto's own field names."""
+    message = MESSAGES.get(resource.type)
+    if message is None:
+        return yaml.safe_load(resource.body)
+    text = json_format.MessageToJson(message.FromString(resource.body), preserving_proto_field_name=True)
+    return json.loads(text)
