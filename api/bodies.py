@@ -53,7 +53,7 @@ async def read_json(request: Request, *, empty: Any = None) -> Any:  # noqa: ANN
         return found
 
     try:
-        value = json.loads(body, object_pairs_hook=pairs, parse_constant=_no_constant)
+        value = json.loads(body.decode(), object_pairs_hook=pairs, parse_constant=_no_constant)
     except (ValueError, RecursionError) as e:
         raise Problem("not_json", f"the body is not JSON: {e}") from e
     if twice:

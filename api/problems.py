@@ -91,6 +91,8 @@ def _ours(request: Request, error: Exception) -> JSONResponse:
             return answer(request, 412, error.code, str(error), headers=etag, current_revision=error.current)
         case InUse():
             return answer(request, status, error.code, str(error), used_by=list(error.users))
+        case AmbiguousMesh():
+            return answer(request, status, error.code, str(error), refs=list(error.refs))
     return answer(request, status, error.code, str(error))
 
 

@@ -87,5 +87,11 @@ def register(app: Celery, database: Database, settings: Settings) -> None:
             keep(database, settings, task, UUID(org), promise)
 
         app.task(name=name)(run)
-    app.task(name="sweep")(lambda: sweep(database))
-    app.task(name="tick")(lambda: beats.beat(database, "worker"))
+
+    @app.task(name="sweep")
+    def sweeping() -> None:
+        sweep(database)
+
+    @app.task(name="tick")
+    def tick() -> None:
+        beats.beat(database, "worker")

@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography import x509
 
 from gateway.agent import disk
-from gateway.agent.credential import due, key_pem, load_key, new_key
+from gateway.agent.credential import check_key, due, key_pem, load_key, new_key
 from gateway.proto import link_pb2 as link
 from isthmus.errors import Unavailable
 from isthmus.pki import chain, csr, issue, verify
@@ -48,15 +48,15 @@ class Authority:
         self._spread = random.random()  # noqa: S311 - jitter, no secret
         self.held = _load(path)
 
-    def request(self, now: datetime) -> link.IntermediateRequest | None:
-        """What to ask the hub for: nothing while the intermediate is young, else one for the same key until answered."""
-        if self.held and now < due(self.held.certificate, self._spread):
+    def request(self, domain: str, now: datetime) -> link.IntermediateRequest | None:
+        """What to ask for: nothing while the intermediate is young and of `domain`; one key until it is answered."""
+        if self.held and self.held.domain.text == domain and now < due(self.held.certificate, self._spread):
             return None
         self._asked = self._asked or new_key()
         return link.IntermediateRequest(csr_der=csr.make(self._asked))
 
     def accept(self, answer: link.IntermediateCertificate, now: datetime) -> Intermediate:
-        """Take the hub's answer and keep it; Unavailable if the hub refused, Untrusted if it is not what was asked for."""
+        """Take the hub's answer and keep it; Unavailable if it refused, Untrusted if it is not what was asked for."""
         if answer.refused:
             raise Unavailable(answer.refused)
         if self._asked is None:
@@ -64,7 +64,7 @@ class Authority:
         (made,) = _one(answer.chain_pem)
         (root,) = _one(answer.root_pem)
         domain = TrustDomain(answer.trust_domain)
-        verify.same_key(made, self._asked.public_key())
+        check_key(made, self._asked)
         verify.authority(root, domain.text, now=now)
         verify.intermediate(made, [root], domain.text, now=now)
         held = Intermediate(self._asked, made, root, domain)

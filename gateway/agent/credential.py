@@ -52,6 +52,12 @@ def due(certificate: x509.Certificate, spread: float) -> datetime:
     return certificate.not_valid_before_utc + life * (0.5 + JITTER * spread)
 
 
+def check_key(certificate: x509.Certificate, key: PrivateKey) -> None:
+    """Untrusted unless the certificate is for our key."""
+    if certificate.public_key() != key.public_key():
+        raise Untrusted("it certifies another key than ours")
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Credential:
     """Who we are to the hubs. `hubs`: enrolment addresses; `links`: link addresses; `next_key`: of a renewal begun."""
@@ -78,6 +84,10 @@ class Credential:
     def lost(self, now: datetime) -> bool:
         """Whether even a renewal is refused by now: only a new join token helps."""
         return now > self.certificate.not_valid_after_utc + GRACE
+
+    def with_hubs(self, hubs: Sequence[str]) -> "Credential":
+        """The same with other enrolment addresses."""
+        return replace(self, hubs=tuple(hubs))
 
     def channel(self) -> grpc.ChannelCredentials:
         """For the link: both sides prove themselves."""
@@ -106,24 +116,19 @@ class Credential:
         if body is None:
             return None
         said = json.loads(body)
-        return cls(
-            load_key(said["key"].encode()),
-            *chain.parse_pem(said["certificate"].encode()),
-            *chain.parse_pem(said["link_ca"].encode()),
-            hubs=tuple(said["hubs"]),
-            links=tuple(said["links"]),
-            cluster=said["cluster"],
-            org=said["org"],
-            next_key=load_key(said["next_key"].encode()) if said["next_key"] else None,
-        )
+        (certificate,) = chain.parse_pem(said["certificate"].encode())
+        (ca,) = chain.parse_pem(said["link_ca"].encode())
+        key, hubs, links = load_key(said["key"].encode()), tuple(said["hubs"]), tuple(said["links"])
+        next_key = load_key(said["next_key"].encode()) if said["next_key"] else None
+        return cls(key, certificate, ca, hubs, links, said["cluster"], said["org"], next_key)
 
-    def renewed(self, answer: link.LinkCertificate, now: datetime) -> Self:
+    def renewed(self, answer: link.LinkCertificate, now: datetime) -> "Credential":
         """With the certificate for `next_key`; Untrusted if that is not what the hub answered."""
         assert self.next_key is not None, "a renewal begins by choosing its key"
         made = granted(answer, self.next_key, self.hubs, now)
         if made.agent != self.agent:
             raise Untrusted(f"the hub renewed {self.agent} as {made.agent}")
-        return replace(self, **{name: getattr(made, name) for name in self.__slots__})
+        return made
 
 
 def granted(answer: link.LinkCertificate, key: PrivateKey, hubs: Sequence[str], now: datetime) -> Credential:
@@ -131,7 +136,7 @@ def granted(answer: link.LinkCertificate, key: PrivateKey, hubs: Sequence[str], 
     leaf, *_ = chain.parse_pem(answer.certificate_pem)
     ca, *_ = chain.parse_pem(answer.link_ca_pem)
     verify.link_agent(leaf, ca, base_of(ca), now=now)
-    verify.same_key(leaf, key.public_key())
+    check_key(leaf, key)
     return Credential(key, leaf, ca, tuple(hubs), tuple(answer.links), answer.cluster, answer.org)
 
 

@@ -5,7 +5,8 @@ the position says, that nothing is missing, and that the agent's own view can be
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.proto import link_pb2 as link
@@ -61,6 +62,15 @@ def accept(offer: link.Offer, held: Mapping[str, Resource]) -> Mesh:
         raise Refused(AGENT_VIEW, f"the content is of mesh {directory.facts.id}, not {offer.position.mesh}")
     versions = {view: manifest.view_version(view) for view in manifest.views if view != AGENT_VIEW}
     return Mesh(offer.position, offer.phase, manifest, resources, directory, versions)
+
+
+def good(bodies: Iterable[link.Body]) -> dict[str, Resource]:
+    """Those bodies that are what they say, by version: the hub takes them as held, whatever becomes of the offer."""
+    out = {}
+    for body in bodies:
+        with suppress(Refused):
+            out[body.version] = _resource(body)
+    return out
 
 
 def _manifest(offer: link.Offer) -> Manifest:

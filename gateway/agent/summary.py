@@ -57,17 +57,17 @@ def summarise(
     here: Here,
     gateways: Mapping[Gateway, Reach],
     before: link.Summary,
-) -> link.Summary:
-    """What is to be said now, with the generation after `before`'s if it differs; `before` itself if it does not."""
+) -> link.Summary | None:
+    """What is to be said now, with the generation after `before`'s if it differs; None for nothing."""
     if gateways and all(seen is Sight.UNSEEN for seen in gateways.values()):
-        return before
+        return None
     said = _said(before)
     announced = {g: seen for g, seen in gateways.items() if _announced(g, seen, said)}
     out = link.Summary(mesh=before.mesh, generation=before.generation)
     out.gateways.extend(sorted({address for g in announced for address in g.addresses}))
     if announced:
         out.nodes.extend(_nodes(mesh, instances, here, list(announced.values()), said))
-    if out != before:
+    if out != before or not out.generation:
         out.generation += 1
     return out
 

@@ -45,9 +45,11 @@ class Sealer:
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as missing:
             raise Invalid.one(_POINTER, "master_key_unreadable", f"{path}: {missing.strerror}") from missing
-        with os.fdopen(handle, "rb") as file:
-            _check_mode(path, os.fstat(file.fileno()))
-            text = file.read(4 * _KEY_BYTES)
+        try:
+            _check_mode(path, os.fstat(handle))
+            text = os.read(handle, 4 * _KEY_BYTES)
+        finally:
+            os.close(handle)
         try:
             return cls(bytes.fromhex(text.decode("ascii")))
         except (ValueError, AssertionError) as wrong:

@@ -84,11 +84,16 @@ class Layout:
         first = self.base + _AGENTS + _PORTS_OF_AGENT * list(REGIONS).index(cluster)
         return f"127.0.0.1:{first}", f"127.0.0.1:{first + 1}"
 
-    def ports(self) -> Iterator[int]:
-        """Every TCP port besides the control plane's; some of them are used on several addresses."""
-        yield from range(self.base + _APP, self.base + _EAST_WEST + 1)
-        yield from range(self.base + _AGENTS, self.base + _AGENTS + _PORTS_OF_AGENT * len(REGIONS))
-        yield from range(self.base + _ADMINS, self.base + _ADMINS + len(self.proxies()))
+    def east_west(self, cluster: str) -> str:
+        """Where a cluster's east-west gateway takes connections."""
+        return f"{self._address(f'gateway-{cluster}')}:{self.base + _EAST_WEST}"
+
+    def listeners(self) -> Iterator[tuple[str, int]]:
+        """Every address and TCP port besides the control plane's."""
+        for proxy in self.proxies():
+            yield from ((proxy.address, self.base + offset) for offset in range(_APP, _EAST_WEST + 1))
+            yield _pair(proxy.admin)
+        yield from (_pair(address) for cluster in REGIONS for address in self.agent(cluster))
 
     def discovery(self, cluster: str) -> Mapping[str, Any]:
         """The instances file of a cluster (contracts.md), all on one host that bears the cluster's name."""
@@ -128,3 +133,8 @@ class Layout:
         """127.x.y.n, where x and y are the base's bytes: never 127.0, for a base is at least 1024."""
         names = [*(n for n, _, _ in self._sidecars()), INGRESS, *(f"gateway-{c}" for c in REGIONS)]
         return f"127.{self.base >> 8}.{self.base & 0xFF}.{names.index(name) + 1}"
+
+
+def _pair(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)

@@ -59,9 +59,12 @@ class Installation:
 
     def stores(self) -> tuple[Program, Program]:
         """Valkey, then PostgreSQL, whose first preparation takes a moment."""
-        places = self.places
-        valkey = Program.of(VALKEY, Valkey(places.valkey, places.sockets()), signal.SIGTERM)
+        valkey = Program.of(VALKEY, self.valkey(), signal.SIGTERM)
         return valkey, Program.of(POSTGRES, self.postgres(), signal.SIGINT)
+
+    def valkey(self) -> Valkey:
+        """The server as a child to be, and as the maker of its URL."""
+        return Valkey(self.places.valkey, self.places.sockets())
 
     def postgres(self) -> Postgres:
         """The server as a child to be, and as the maker of its URLs."""
@@ -73,7 +76,7 @@ class Installation:
 
     def processes(self) -> tuple[Program, ...]:
         """Our own, to be run when the schema is there."""
-        api = self._process("api", self.settings(), _listens(self.base + API_PORT))
+        api = self._process("api", self.settings(), listens(self.api.removeprefix("http://")))
         quiet = (self._process(name, self.settings()) for name in ("worker", "beat", "relay"))
         return (api, *quiet, *(self._hub(region) for region in self.regions))
 
@@ -82,7 +85,7 @@ class Installation:
         places = self.places
         common = Settings(
             database_url=self.postgres().url(DATABASE, "isthmus_app"),
-            valkey_url=Valkey(places.valkey, places.sockets()).url,
+            valkey_url=self.valkey().url,
             master_key_file=places.master_key,
             link_ca_cert=places.link_ca_cert,
             link_ca_key=places.link_ca_key,
@@ -98,7 +101,7 @@ class Installation:
         addresses |= {"hub_enrolment_bind": enrolment, "hub_enrolment_address": enrolment}
         name = hub_name(region)
         settings = self.settings(region=region, hub_name=name, **addresses)
-        return self._process(name, settings, _listens(int(link.rpartition(":")[2])))
+        return self._process(name, settings, listens(link))
 
     def _process(self, name: str, settings: Settings, ready: Callable[[int], bool] = lambda _: True) -> Program:
         command = isthmus(name.partition("-")[0])
@@ -122,10 +125,13 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONUNBUFFERED": "1"}
 
 
-def _listens(port: int) -> Callable[[int], bool]:
-    def listens(_pid: int) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
+def listens(address: str) -> Callable[[int], bool]:
+    """Whether something takes connections at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+
+    def takes(_pid: int) -> bool:
+        with suppress(OSError), socket.create_connection((host, int(port)), timeout=1.0):
             return True
         return False
 
-    return listens
+    return takes

@@ -47,11 +47,11 @@ def is_free(port: int, address: str = "127.0.0.1") -> bool:
     return True
 
 
-def claim(ports: Iterable[int], patience: float = PATIENCE_SECONDS) -> None:
+def claim(ports: Iterable[int], *, address: str = "127.0.0.1", patience: float = PATIENCE_SECONDS) -> None:
     """Raise PortTaken for the first of these that stays taken for `patience` seconds."""
     deadline = time.monotonic() + patience
     for port in ports:
-        while not is_free(port):
+        while not is_free(port, address):
             if time.monotonic() > deadline:
                 raise PortTaken(port, owner(port))
             time.sleep(0.05)

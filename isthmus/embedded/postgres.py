@@ -67,6 +67,11 @@ class Postgres:
         return self._process.pid
 
     @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._sock / f".s.PGSQL.{PORT}"
+
+    @property
     def env(self) -> Mapping[str, str]:
         """Our environment without PG*, so that a stray PGHOST or PGDATA cannot leak in."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PG")}

@@ -57,6 +57,11 @@ class Valkey:
         return dict(os.environ)
 
     @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._sock
+
+    @property
     def url(self) -> str:
         """The URL as Celery's broker wants it."""
         return f"redis+socket://{self._sock}"

@@ -1,7 +1,7 @@
 """authority: the root of a cluster's trust domain, which signs that cluster's agent intermediates and nothing else.
 
-Path length 1 leaves room for exactly those and their leaves, so a stolen intermediate cannot make another one. A year is
-long enough for a scheduled rotation (prepared at half of it) to wait for a cluster that is away for months.
+Path length 1 leaves room for exactly those and their leaves, so a stolen intermediate cannot make another one. A year
+is long enough for a scheduled rotation (prepared at half of it) to wait for a cluster that is away for months.
 """
 
 from datetime import datetime, timedelta

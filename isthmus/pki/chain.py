@@ -7,7 +7,6 @@ a bound on the bytes before the parser sees them.
 from collections.abc import Iterable, Sequence
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -30,7 +29,7 @@ def parse_pem(text: bytes) -> tuple[x509.Certificate, ...]:
         raise Untrusted(f"a chain has at most {_BYTES} bytes")
     try:
         certificates = tuple(x509.load_pem_x509_certificates(text))
-    except ValueError as broken:
+    except Exception as broken:  # the parser has many kinds of "unreadable", and a new one must not become our bug
         raise Untrusted("this is no certificate in PEM") from broken
     check_limits(certificates)
     return certificates
@@ -42,7 +41,7 @@ def parse_der(ders: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
         raise Untrusted(f"a chain has at most {LENGTH} certificates and {_BYTES} bytes")
     try:
         certificates = tuple(x509.load_der_x509_certificate(der) for der in ders)
-    except ValueError as broken:
+    except Exception as broken:  # as above
         raise Untrusted("this is no certificate in DER") from broken
     check_limits(certificates)
     return certificates
@@ -59,7 +58,7 @@ def to_der(certificate: x509.Certificate) -> bytes:
 
 
 def check_limits(certificates: Sequence[x509.Certificate]) -> None:
-    """Untrusted if there are more certificates than a chain may have, or a key that takes long to verify with."""
+    """Untrusted if there are more certificates than a chain may have, a key that takes long, or a part unreadable."""
     if len(certificates) > LENGTH:
         raise Untrusted(f"a chain has at most {LENGTH} certificates, this one has {len(certificates)}")
     for certificate in certificates:
@@ -69,8 +68,9 @@ def check_limits(certificates: Sequence[x509.Certificate]) -> None:
 def _check_key(certificate: x509.Certificate) -> None:
     try:
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm) as unknown:
-        raise Untrusted("a key of a kind that we do not know") from unknown
+        _ = certificate.extensions, certificate.signature_hash_algorithm, certificate.subject, certificate.issuer
+    except Exception as broken:  # these are parsed only when asked for; the rules may then ask without care
+        raise Untrusted("a certificate that cannot be read whole") from broken
     if isinstance(key, rsa.RSAPublicKey) and key.key_size <= RSA_BITS:
         return
     if isinstance(key, ec.EllipticCurvePublicKey):

@@ -99,6 +99,13 @@ def authority(certificate: x509.Certificate, path_length: int) -> Iterator[str]:
         yield "it signs, and has no name"
 
 
+def parent(certificate: x509.Certificate) -> Iterator[str]:
+    """A CA that may sign CAs. RFC 5280 §4.2.1.9 does not count a path's last certificate, so OpenSSL does not look."""
+    basic = extension(certificate, x509.BasicConstraints)
+    if basic is None or not basic.value.ca or basic.value.path_length == 0:
+        yield "its issuer may not sign another CA"
+
+
 def end_entity(certificate: x509.Certificate, *, server: bool, client: bool) -> Iterator[str]:
     """A leaf: CA:false, digitalSignature only, exactly these purposes, no subject."""
     basic = extension(certificate, x509.BasicConstraints)

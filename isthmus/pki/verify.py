@@ -50,6 +50,7 @@ def intermediate(
         *rules.our_key(certificate),
         *rules.authority(certificate, 0),
         *rules.identity(certificate, path=False, domain=domain),
+        *(wrong for root in roots for wrong in rules.parent(root)),
     )
     path.leads([certificate], roots, now)
     _within(certificate, roots)

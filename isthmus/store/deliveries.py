@@ -5,11 +5,11 @@ next rollout. Sequences come from the cluster's row, so all that a cluster is se
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Interval, cast, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ from isthmus.rollout.verdicts import Counts, Standing, total
 from isthmus.store import tables
 from isthmus.xds.snapshot import NOTHING, Manifest, Phase
 
-REPLICA_FRESH = "15 seconds"
+REPLICA_FRESH = timedelta(seconds=15)
 """Counts of a replica that has said nothing for so long no longer stand for its cluster."""
 
 
@@ -105,7 +105,7 @@ class Deliveries:
 
     def _speaking(self, cluster: UUID) -> Sequence[str]:
         row = tables.Replica
-        fresh = row.seen_at > func.now() - cast(REPLICA_FRESH, Interval)
+        fresh = row.seen_at > func.now() - REPLICA_FRESH
         return self._session.scalars(
             select(row.name).where(row.org_id == self._org, row.cluster_id == cluster, row.evicted_at.is_(None), fresh)
         ).all()

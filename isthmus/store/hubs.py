@@ -1,14 +1,15 @@
 """hubs: which hubs are up, where agents dial them, nearest first. No tenant's, so outside row-level security."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from isthmus.store import tables
 
-FRESH = "10 seconds"
+FRESH = timedelta(seconds=10)
 """A hub that has not announced itself for so long is not handed out to agents."""
 
 
@@ -22,5 +23,5 @@ def announce(session: Session, name: str, region: str, link: str, enrolment: str
 def fresh(session: Session, region: str = "") -> Sequence[tables.Hub]:
     """The hubs that are up, those of `region` first."""
     row = tables.Hub
-    alive = row.seen_at > func.clock_timestamp() - text(f"interval '{FRESH}'")
+    alive = row.seen_at > func.clock_timestamp() - FRESH
     return session.scalars(select(row).where(alive).order_by(row.region != region, row.name)).all()

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, NullPool, create_engine, make_url, text
 
-from isthmus.store.roles import OWNER, make_database, make_roles
+from isthmus.store.roles import OWNER, alone, make_database, make_roles
 
 SCRIPTS = "migrations:"
 """Alembic's spelling of "the package `migrations`"."""
@@ -46,6 +46,6 @@ def _install(target: URL, owner_password: str | None, app_password: str | None) 
     """Roles and database. CREATE DATABASE cannot run in a transaction."""
     assert target.database, "the URL names no database"
     libpq = target.set(drivername="postgresql", database=MAINTENANCE).render_as_string(hide_password=False)
-    with psycopg.connect(libpq, autocommit=True) as admin:
+    with psycopg.connect(libpq, autocommit=True) as admin, alone(admin):
         make_roles(admin, owner_password=owner_password, app_password=app_password)
         make_database(admin, target.database)

@@ -5,11 +5,11 @@ disk, a partitioned twin) is refused from then on.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ from isthmus.errors import Denied
 from isthmus.store import tables
 from isthmus.values import AgentId
 
-LEASE = "15 seconds"
+LEASE = timedelta(seconds=15)
 """A cluster is live for so long after any replica's heartbeat; design-notes 15 says what follows when it lapses."""
 
 
@@ -77,7 +77,7 @@ class Replicas:
         row.seen_at = self._session.scalar(select(func.clock_timestamp()))
         place = tables.Cluster
         mine = (place.org_id == self._org, place.id == row.cluster_id)
-        until = func.clock_timestamp() + text(f"interval '{LEASE}'")
+        until = func.clock_timestamp() + LEASE
         self._session.execute(update(place).where(*mine).values(lease_until=until, state="live"))
 
     def of_cluster(self, cluster: UUID) -> Sequence[tables.Replica]:

@@ -6,6 +6,9 @@ functions (migrations/first/lookups.py); the owner may act as it to make them, b
 FORCE the owner, too, is blind without an org. None of them has SUPERUSER or BYPASSRLS (design §6).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 from psycopg import sql
 
@@ -13,23 +16,29 @@ OWNER, APP, LOOKUP = "isthmus_owner", "isthmus_app", "isthmus_lookup"
 _LOCK = 0x157_0001
 
 
+@contextmanager
+def alone(admin: psycopg.Connection) -> Iterator[None]:
+    """One installer of a server at a time: roles and databases are all of it's, and two processes may start at once."""
+    admin.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+    try:
+        yield
+    finally:
+        admin.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
 def make_roles(admin: psycopg.Connection, *, owner_password: str | None, app_password: str | None) -> None:
     """Make what is missing; RuntimeError if a role that is there could skip policies. `admin` may create roles.
 
     A password of None leaves the role's password as it is: none is needed where the server trusts the socket.
     """
-    admin.execute("SELECT pg_advisory_lock(%s)", [_LOCK])  # roles are the whole server's, and two may start at once
-    try:
-        for role, login in ((OWNER, "LOGIN"), (APP, "LOGIN"), (LOOKUP, "NOLOGIN")):
-            _make(admin, role, login)
-        admin.execute(f"GRANT {LOOKUP} TO {OWNER} WITH INHERIT FALSE, SET TRUE")
-        if not _one(admin, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
-            admin.execute(f"GRANT {OWNER} TO current_user WITH INHERIT FALSE, SET TRUE")
-        for role, password in ((OWNER, owner_password), (APP, app_password)):
-            if password is not None:
-                _set_password(admin, role, password)
-    finally:
-        admin.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    for role, login in ((OWNER, "LOGIN"), (APP, "LOGIN"), (LOOKUP, "NOLOGIN")):
+        _make(admin, role, login)
+    admin.execute(f"GRANT {LOOKUP} TO {OWNER} WITH INHERIT FALSE, SET TRUE")
+    if not _one(admin, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
+        admin.execute(f"GRANT {OWNER} TO current_user WITH INHERIT FALSE, SET TRUE")
+    for role, password in ((OWNER, owner_password), (APP, app_password)):
+        if password is not None:
+            _set_password(admin, role, password)
 
 
 def make_database(admin: psycopg.Connection, name: str) -> None:

@@ -147,7 +147,7 @@ class Session:
             yield self._withdraw(subscription, gone)
 
     def _needed(self, subscription: Subscription) -> bool:
-        """Whether what Envoy keeps, instead of something refused, not sent or not asked for yet, may refer to a thing."""
+        """Whether what Envoy keeps instead of something refused, unsent or not asked for yet may refer to a cluster."""
         if subscription.kind != Type.CLUSTER:
             return False
         others = [other for other in self._types.values() if self._wanting(other)]

@@ -25,7 +25,9 @@ _Hcm = hcm_pb2.HttpConnectionManager
 _Filter: TypeAlias = listener_components_pb2.Filter
 _Chain: TypeAlias = listener_components_pb2.FilterChain
 
-PLACEHOLDER = "127.0.0.1"
+PLACEHOLDER, OUTBOUND_PLACEHOLDER = "127.0.0.1", "127.0.0.2"
+"""Two, so that no node's port meets `outbound` when a real Envoy validates what is not localised yet."""
+
 OUTBOUND_PORT = 15001
 
 
@@ -53,6 +55,7 @@ def inbound_tcp(mesh: str, port: int, idle: int | None) -> Resource:
 def outbound() -> Resource:
     """Where an application sends its requests: routed by Host header (design §9, without interception)."""
     out = _listening(names.OUTBOUND, OUTBOUND_PORT, base_pb2.OUTBOUND, inspect=False)
+    out.address.socket_address.address = OUTBOUND_PLACEHOLDER
     out.filter_chains.add(filters=[_http(_outbound())])
     return _resource(out)
 

@@ -1,8 +1,8 @@
 """cases: what a golden file says, and what is compiled from it.
 
 A file has `about` (a sentence), `documents` (every cluster of `clusters` is attached by itself), optionally `spec` and
-`settings` of the mesh, `cluster` (where it is compiled; east), and `show`: view → resources as `type name`, or `all` for
-the names of everything. `envoy` is what came of it, and `ineffective` what had no effect.
+`settings` of the mesh, `cluster` (where it is compiled; east), and `show`: view → resources as `type name`, or `all`
+for the names of everything. `envoy` is what came of it, and `ineffective` what had no effect.
 """
 
 import json

@@ -1,6 +1,6 @@
 """certificates: throwaway trust domains of the tests: a root each, and leaves with one SPIFFE ID."""
 
-import datetime
+import datetime as dt
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -36,6 +36,10 @@ class Domain:
 
     def identity(self, uri: str) -> Resource:
         """The `identity` secret of a workload."""
+        return secrets.identity(*self.leaf(uri))
+
+    def leaf(self, uri: str) -> tuple[bytes, bytes]:
+        """A workload's certificate and key, as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)  # noqa: FBT003
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
@@ -48,18 +52,18 @@ class Domain:
             .sign(self._key, hashes.SHA256())
         )
         private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        return secrets.identity(leaf.public_bytes(_PEM), private)
+        return leaf.public_bytes(_PEM), private
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._subject)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(hours=1))
+            .not_valid_before(now - dt.timedelta(minutes=5))
+            .not_valid_after(now + dt.timedelta(hours=1))
         )
 
 

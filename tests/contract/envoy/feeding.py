@@ -1,7 +1,7 @@
 """feeding: real Envoys, and an ADS server small enough to read, so that what is compiled meets what will run it.
 
-Not the product's server (isthmus.xds.ads): a test of the compiler must not depend on it. It speaks delta, answers a name it
-does not have with silence, and pushes what `give` changes.
+Not the product's server (isthmus.xds.ads): a test of the compiler must not depend on it. It speaks delta, answers a
+name it does not have with silence, and pushes what `give` changes.
 """
 
 import json
@@ -23,7 +23,6 @@ from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from google.protobuf.any_pb2 import Any as Packed
 
 from isthmus.xds.snapshot import TYPE_OF_URL, TYPE_URL, Resource, Type
-from tests.until import until
 
 Discovered = tuple[str, str]
 ORDER = (Type.CLUSTER, Type.ENDPOINTS, Type.SECRET, Type.EXTENSION, Type.LISTENER, Type.ROUTES)
@@ -193,18 +192,6 @@ class Envoy:
         with closing(_OverUnix(self._admin)) as connection:
             connection.request("GET", path)
             return connection.getresponse().read()
-
-    def listening(self, listeners: int) -> None:
-        """Waits until so many listeners are active, or tells why Envoy is not there."""
-
-        def active() -> bool:
-            assert self._process.poll() is None, self.log.read_text()
-            if not self._admin.exists():
-                return False
-            found = self.stats("^listener_manager.total_listeners_(active|warming)$")
-            return found.get("listener_manager.total_listeners_active") == listeners
-
-        until(active, seconds=20)
 
     def stop(self) -> None:
         """Leaves nothing running."""

@@ -33,7 +33,7 @@ def refused(resources: Iterable[Resource]) -> str:
         static["clusters"] += [body for (kind, _), body in listed.items() if kind == Type.CLUSTER]
         found = [body for (kind, _), body in listed.items() if kind == Type.LISTENER]
         discovered = [_in_place(body, routes, {}) for body in found]
-        filled = [_in_place(body, routes, slots) | {"name": f"{body['name']}/filled"} for body in found]
+        filled = [_elsewhere(_in_place(body, routes, slots)) for body in found]
         static["listeners"] = [*discovered, *filled]
         path = Path(folder) / "envoy.json"
         path.write_text(json.dumps(config))
@@ -43,6 +43,15 @@ def refused(resources: Iterable[Resource]) -> str:
 
 
 _READ = (Type.CLUSTER, Type.LISTENER, Type.ROUTES, Type.EXTENSION)
+
+
+def _elsewhere(listener: Json) -> Json:
+    """A second listener of the same sort: two may share neither name nor address."""
+    moved = listener | {"name": f"{listener['name']}/filled"}
+    if "address" in listener:
+        port = listener["address"]["socket_address"]["port_value"]
+        moved["address"] = {"socket_address": {"address": "127.0.0.3", "port_value": port}}
+    return moved
 
 
 def _in_place(body: Json, routes: Mapping[str, Json], slots: Mapping[str, Json]) -> Json:

@@ -1,4 +1,4 @@
-"""world: two clusters of real Envoys: a client and a virtual gateway in east, two instances of `blue` behind a gateway in west.
+"""world: two clusters of real Envoys: a client and a virtual gateway in east, two `blue` behind a gateway in west.
 
 Definition in, requests out: everything between is the compiler, the composition and Envoy. Addresses are loopback ones
 (all of 127/8 binds without root), ports are free ones.
@@ -15,7 +15,7 @@ from uuid import UUID
 
 from isthmus.ir.surroundings import ClusterFacts, Surroundings
 from isthmus.model.definition import Definition
-from isthmus.values import TrustDomain, slot_id
+from isthmus.values import Sni, TrustDomain, mesh_label, service_id, slot_id
 from isthmus.xds import secrets
 from isthmus.xds.compile import compile_mesh
 from isthmus.xds.directory import Directory
@@ -24,6 +24,7 @@ from isthmus.xds.proxy import AtGateway, Composed, compose_east_west, compose_ga
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
 from tests.contract.envoy.certificates import Domain
 from tests.contract.envoy.feeding import Ads, Envoy
+from tests.until import until
 
 MESH_ID = UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff")
 EAST, WEST = UUID(int=1), UUID(int=2)
@@ -56,7 +57,7 @@ class App:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_POST = do_GET
+            do_POST = do_GET  # noqa: N815 - the base class's name
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 pass
@@ -92,74 +93,89 @@ def ask(address: str, port: int, host: str, path: str = "/", method: str = "GET"
         connection.close()
 
 
-class World:
-    """Both clusters; `apply` compiles and hands out, `resources` says what a proxy has."""
+def _status(address: str, port: int, path: str) -> int | None:
+    """The status of an answer, None while nobody listens."""
+    try:
+        return ask(address, port, "colors.local", path).status
+    except OSError:
+        return None
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+
+class World:
+    """Both clusters; `apply` compiles and hands out, `resources` says what a proxy is to have."""
+
+    front_at, ingress_at, gateway_at = "127.83.0.1", "127.83.0.2", "127.83.2.1"
+
+    def __init__(self, transport: str) -> None:
+        self.transport = transport
+        self.port, self.inbound, self.outbound, self.ingress, self.east_west = (free_port() for _ in range(5))
         self.domains = {c: Domain(TrustDomain.of(c, 1, "acme").text) for c in ("east", "west")}
-        self.inbound, self.outbound, self.ingress, self.east_west = (free_port() for _ in range(4))
+        self.front = LocalInstance("front", "front", self.front_at, {self.port: self.inbound})
+        self.edge = LocalInstance("ingress", "ingress", self.ingress_at, {9080: self.ingress})
+        self.plain = LocalInstance("plain", "plain", "127.83.0.3")
+        self.blues = [LocalInstance(f"blue-{i}", "blue", f"127.83.1.{i}", {self.port: self.inbound}) for i in (1, 2)]
         self.ads = Ads()
         self.envoys: dict[str, Envoy] = {}
-        self.front = LocalInstance("front", "front", "127.83.0.1", {port: self.inbound})
-        self.edge = LocalInstance("ingress", "ingress", "127.83.0.2", {9080: self.ingress})
-        self.blues = [LocalInstance(f"blue-{i}", "blue", f"127.83.1.{i}", {port: self.inbound}) for i in (1, 2)]
-        self.apps = {b.name: App(b.name, b.address, port) for b in self.blues}
+        self.apps = [App(i.name, i.address, self.port) for i in (self.plain, *self.blues)]
         self.snapshots: dict[str, Snapshot] = {}
+        self.proxies = ("front", "ingress", "east-west", "blue-1", "blue-2")
+
+    def start(self, definition: Definition) -> None:
+        """Compile, start the Envoys, and wait until the way from end to end is open."""
+        self.apply(definition)
+        self.envoys |= {proxy: Envoy(proxy, self.ads) for proxy in self.proxies}
+        until(lambda: _status(self.front_at, self.outbound, "/") == 200, 20)
+        until(lambda: _status(self.ingress_at, self.ingress, "/shop") == 200, 20)
+
+    def stop(self) -> None:
+        """Leaves nothing running."""
+        for part in (*self.envoys.values(), *self.apps, self.ads):
+            part.stop()
 
     def apply(self, definition: Definition) -> None:
         """Compile for both clusters and give every proxy what it is to have."""
-        facts = {
-            "east": ClusterFacts(EAST, "east", "us-east-1", "east", self.domains["east"].name),
-            "west": ClusterFacts(WEST, "west", "eu-west-1", "west", self.domains["west"].name),
-        }
-        around = Surroundings(MESH_ID, "111122223333", "us-east-1", "acme", "isthmus.internal", facts)
-        self.snapshots = {c: compile_mesh(definition, around, c).snapshot for c in facts}
-        self.mesh = definition.name
-        for proxy in self._proxies():
+        around = Surroundings(MESH_ID, "111122223333", "us-east-1", "acme", "isthmus.internal", self._facts())
+        self.snapshots = {cluster: compile_mesh(definition, around, cluster).snapshot for cluster in self.domains}
+        for proxy in self.proxies:
             self.ads.give(proxy, self.resources(proxy))
 
-    def start(self, **listeners: int) -> None:
-        """Start Envoys, each waiting for its listeners."""
-        for proxy in listeners:
-            self.envoys[proxy] = Envoy(proxy.replace("_", "-"), self.ads)
-        for proxy, count in listeners.items():
-            self.envoys[proxy].listening(count)
-
-    def stop(self) -> None:
-        for envoy in self.envoys.values():
-            envoy.stop()
-        for app in self.apps.values():
-            app.stop()
-        self.ads.stop()
-
-    def _proxies(self) -> Iterable[str]:
-        return ("front", "ingress", "east-west", *(b.name for b in self.blues))
+    def call(self, host: str = "colors.local", path: str = "/", **headers: str) -> Answer:
+        """A request of the application in east."""
+        return ask(self.front_at, self.outbound, host, path, **headers)
 
     def resources(self, proxy: str) -> list[Resource]:
         """All that one proxy is to have."""
-        bundle = secrets.bundle({d.name: [d.pem] for d in self.domains.values()})
         if proxy == "east-west":
-            west = Here("west", WEST, "eu-west-1", "west")
-            at = AtGateway(self._view("west", view_id("east-west", self._directory("west").facts.label, "1.40")), self._directory("west"), self.blues)  # fmt: skip
-            return _bodies(compose_east_west([at], west, "127.83.2.1", self.east_west))
+            directory = self._directory("west")
+            view = self._view("west", view_id("east-west", directory.facts.label, "1.40"))
+            at = AtGateway(view, directory, self.blues)
+            return _bodies(compose_east_west([at], _HERE["west"], self.gateway_at, self.east_west))
+        bundle = secrets.bundle({d.name: [d.pem] for d in self.domains.values()})
         if proxy == "ingress":
-            composed = compose_gateway(
-                self._view("east", view_id("gateway", "ingress", "1.40")), self._endpoints("east"), self.edge, bundle
-            )
-            return [*_bodies(composed), self._identity("east").identity(self._domain("east").gateway(self.mesh, "ingress"))]
+            view = self._view("east", view_id("gateway", "ingress", "1.40"))
+            composed = compose_gateway(view, self._endpoints("east"), self.edge, bundle)
+            return [*_bodies(composed), self._identity("east", "gateway/ingress")]
         cluster = "east" if proxy == "front" else "west"
-        instance = self.front if proxy == "front" else next(b for b in self.blues if b.name == proxy)
+        instance = next(i for i in (self.front, *self.blues) if i.name == proxy)
         view = self._view(cluster, view_id("node", instance.node, "1.40"))
         composed = compose_node(view, self._endpoints(cluster), instance, bundle, self.outbound)
-        identity = self._identity(cluster).identity(self._domain(cluster).node(self.mesh, instance.node))
-        return [*_bodies(composed), identity]
+        return [*_bodies(composed), self._identity(cluster, f"node/{instance.node}")]
 
-    def _identity(self, cluster: str) -> Domain:
-        return self.domains[cluster]
+    def slot(self) -> str:
+        """The SNI of blue-1."""
+        mesh = Sni(
+            slot_id(WEST, MESH_ID, "blue", "blue-1"), self.port, service_id(MESH_ID, "blue"), mesh_label(MESH_ID)
+        )
+        return mesh.text()
 
-    def _domain(self, cluster: str) -> TrustDomain:
-        return TrustDomain(self.domains[cluster].name)
+    def _facts(self) -> Mapping[str, ClusterFacts]:
+        return {
+            name: ClusterFacts(here.cluster_id, name, here.region, here.network, self.domains[name].name)
+            for name, here in _HERE.items()
+        }
+
+    def _identity(self, cluster: str, who: str) -> Resource:
+        return self.domains[cluster].identity(f"spiffe://{self.domains[cluster].name}/mesh/shop/{who}")
 
     def _view(self, cluster: str, view: str) -> list[Resource]:
         snapshot = self.snapshots[cluster]
@@ -171,16 +187,17 @@ class World:
         return directory
 
     def _endpoints(self, cluster: str) -> Mapping[str, Resource]:
-        """East knows west's instances as slots behind west's gateway, and west its own."""
+        """East knows west's instances as slots behind west's gateway; each knows its own."""
+        here = _HERE[cluster]
         if cluster == "west":
-            topology = Topology(self.blues)
-            return endpoints(self._directory("west"), topology, Here("west", WEST, "eu-west-1", "west"))
-        slots = tuple(
-            RemoteSlot(slot_id(WEST, MESH_ID, "blue", b.name), ports=(self.port,), health=b.health) for b in self.blues
-        )
-        nodes = {"blue": RemoteNode(slots, len(slots))}
-        west = RemoteCluster("west", "eu-west-1", "west", "live", (f"127.83.2.1:{self.east_west}",), nodes)
-        return endpoints(self._directory("east"), Topology([self.front], [west]), Here("east", EAST, "us-east-1", "east"))
+            return endpoints(self._directory("west"), Topology(self.blues), here)
+        slots = tuple(RemoteSlot(slot_id(WEST, MESH_ID, "blue", b.name), ports=(self.port,)) for b in self.blues)
+        gateways = (f"{self.gateway_at}:{self.east_west}",)
+        west = RemoteCluster("west", "eu-west-1", "west", "live", gateways, {"blue": RemoteNode(slots, len(slots))})
+        return endpoints(self._directory("east"), Topology([self.front, self.plain], [west]), here)
+
+
+_HERE = {"east": Here("east", EAST, "us-east-1", "east"), "west": Here("west", WEST, "eu-west-1", "west")}
 
 
 def _bodies(composed: Iterable[Composed]) -> list[Resource]:

@@ -1,7 +1,8 @@
-"""What we sign says what it should, and a signer that signs anything else is found out before the certificate leaves."""
+"""What we sign says what it should, and a signer that signs anything else is found out before it leaves us."""
 
 from collections.abc import Callable
 from datetime import timedelta
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,10 @@ YEAR = timedelta(days=365)
 
 def leaf(ca: Issuer, spiffe_id: str = WEB, **more: Any) -> x509.Certificate:  # noqa: ANN401 - issue.leaf's arguments
     return issue.leaf(ca, spiffe_id, key().public_key(), serial=9, now=NOW, **more)
+
+
+def host(ca: Issuer) -> x509.Certificate:
+    return issue.host(ca, EAST, "h1", key().public_key(), serial=9, now=NOW)
 
 
 def test_a_leaf_is_an_x509_svid() -> None:
@@ -75,7 +80,7 @@ def test_an_agents_server_certificate_has_the_names_that_wardens_dial() -> None:
     verify.host_names(made, ["10.0.0.1", "agent.local"])
 
 
-# --- signers that lie -----------------------------------------------------------------------------------------------------
+# --- signers that lie
 
 
 def without(*kinds: type[x509.ExtensionType]) -> Callable[[Template, PrivateKey], x509.Certificate]:
@@ -245,7 +250,7 @@ def test_the_link_ca_names_no_replica_that_is_a_path() -> None:
         link_ca.agent(link_root(), AgentId(UUID(int=1), UUID(int=2), "a/../b"), key().public_key(), serial=9, now=NOW)
 
 
-# --- what is shown to us --------------------------------------------------------------------------------------------------
+# --- what is shown to us
 
 
 def test_a_root_of_one_domain_proves_nothing_in_another() -> None:
@@ -256,18 +261,12 @@ def test_a_root_of_one_domain_proves_nothing_in_another() -> None:
     with pytest.raises(AssertionError):
         leaf(forged, WEB)
     rogue = KeySigner(key())
-    serial = {"serial": 5, "not_before": NOW, "not_after": NOW + timedelta(days=1)}
+    life = (5, NOW, NOW + timedelta(days=1))
+    stolen = (f"spiffe://{EAST.text}",)
     crossed = west.signer.issue(
-        Template(
-            rogue.public_key,
-            issuer=west.certificate,
-            common_name="x",
-            uris=(f"spiffe://{EAST.text}",),
-            path_length=0,
-            **serial,
-        )
+        Template(rogue.public_key, *life, west.certificate, common_name="x", uris=stolen, path_length=0)
     )
-    made = rogue.issue(Template(key().public_key(), issuer=crossed, uris=(WEB,), server=True, client=True, **serial))
+    made = rogue.issue(Template(key().public_key(), *life, crossed, uris=(WEB,), server=True, client=True))
     for roots in ([east.certificate], [west.certificate], [east.certificate, west.certificate]):
         with pytest.raises(chain.Untrusted):
             verify.svid([made, crossed], roots, now=NOW)
@@ -315,13 +314,30 @@ def test_a_chain_holds_while_it_is_valid(later: timedelta, holds: bool) -> None:
 def test_a_wardens_certificate_is_for_its_host_only() -> None:
     top = root()
     ca = intermediate(top)
-    shown = [issue.host(ca, EAST, "h1", key().public_key(), serial=9, now=NOW), ca.certificate]
+    shown = [host(ca), ca.certificate]
     assert verify.svid(shown, [top.certificate], now=NOW, spiffe_id=EAST.host("h1")) == EAST.host("h1")
     with pytest.raises(chain.Untrusted, match="not spiffe"):
         verify.svid(shown, [top.certificate], now=NOW, spiffe_id=EAST.host("h2"))
 
 
-# --- bundles --------------------------------------------------------------------------------------------------------------
+def test_a_thousand_mutated_certificates_are_refused_in_our_own_words() -> None:
+    """One byte changed anywhere; one in ten stays whole, and must pass."""
+    random, top = Random(7), root()
+    ca = intermediate(top)
+    whole, passed, refused = chain.to_der(leaf(ca)), 0, 0
+    for turn in range(1000):
+        der = bytearray(whole)
+        if turn % 10:
+            der[random.randrange(len(der))] ^= random.randrange(1, 256)
+        try:
+            verify.svid([*chain.parse_der([bytes(der)]), ca.certificate], [top.certificate], now=NOW)
+            passed += 1
+        except chain.Untrusted:
+            refused += 1
+    assert (passed, refused) == (100, 900)
+
+
+# --- bundles
 
 
 def test_a_bundle_is_read_back_and_named_by_its_content() -> None:

@@ -1,0 +1,444 @@
+"""Revisions: one accepted change after another, each a whole that holds together, none lost and none half."""
+
+import json
+import threading
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event
+
+from isthmus.errors import Invalid, InUse, NotFound, StaleRevision
+from isthmus.model.document import Key
+from isthmus.store import tables
+from isthmus.store.changes import ABSENT, ANY, At, Change
+from isthmus.store.database import Database
+from isthmus.store.revisions import quiet
+from tests import build
+from tests.contract.store.conftest import START, Shop, make_clusters, make_shop
+
+BLUE, GREEN = Key("VirtualNode", "blue"), Key("VirtualNode", "green")
+ROUTE = Key("Route", "all", build.ROUTER)
+
+
+def test_a_change_makes_the_next_revision_and_the_promise_to_compile_it(shop: Shop) -> None:
+    accepted = shop.put(build.node("blue"))
+    assert (accepted.revision, accepted.changed) == (1, (BLUE,))
+    assert shop.promises() == [("compile", {"mesh": str(shop.id)})]
+    (row,) = shop.revisions()
+    assert (row.number, row.author, row.status, row.changed) == (1, "ann", "accepted", [["VirtualNode", "blue"]])
+    assert row.accepted_at == START
+
+
+def test_what_changes_nothing_is_no_revision(shop: Shop) -> None:
+    shop.put(build.node("blue"))
+    again = shop.put(build.node("blue"))
+    assert (again.revision, again.changed) == (1, ())
+    assert len(shop.revisions()) == 1
+
+
+def test_a_thing_keeps_its_uid_and_counts_its_versions(shop: Shop) -> None:
+    shop.put(build.node("blue", port=1))
+    first = shop.get(BLUE)
+    shop.later(5)
+    shop.put(build.node("green"))
+    shop.put(build.node("blue", port=2))
+    second = shop.get(BLUE)
+    assert first and second
+    assert (first.revision, first.version, first.updated_at) == (1, 1, START)
+    assert (second.revision, second.version, second.uid) == (3, 2, first.uid)
+    assert (second.created_at, second.updated_at) == (START, START + timedelta(seconds=5))
+
+
+def test_tags_alone_make_a_revision_but_no_new_version_of_the_thing(shop: Shop) -> None:
+    shop.put(build.node("blue"))
+    shop.later(5)
+    shop.put(build.node("blue", tags={"team": "a"}))
+    stored = shop.get(BLUE)
+    assert stored
+    assert (stored.revision, stored.version, stored.document.tags) == (2, 1, {"team": "a"})
+    assert stored.updated_at == START
+
+
+def test_what_is_made_again_is_another_thing(shop: Shop) -> None:
+    shop.put(build.node("blue"))
+    first = shop.get(BLUE)
+    shop.delete(BLUE)
+    assert shop.get(BLUE) is None
+    shop.put(build.node("blue"))
+    second = shop.get(BLUE)
+    assert first and second
+    assert first.uid != second.uid
+    assert second.version == 1
+
+
+def test_the_definition_at_a_revision_is_what_stood_then(shop: Shop) -> None:
+    shop.put(build.node("blue", port=1))
+    shop.put(build.node("green"))
+    shop.put(build.node("blue", port=2))
+    shop.delete(GREEN)
+    seen = [sorted((k.name, d.spec.ports[0].port) for k, d in shop.definition(n).documents.items()) for n in range(5)]  # type: ignore[attr-defined]
+    assert seen == [
+        [],
+        [("blue", 1)],
+        [("blue", 1), ("green", 8080)],
+        [("blue", 2), ("green", 8080)],
+        [("blue", 2)],
+    ]
+    assert shop.definition() == shop.definition(4)
+    assert shop.get(GREEN, at=3) is not None
+    assert shop.get(GREEN, at=4) is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "accepted"),
+    [(None, True), (ANY, True), (At(1), True), (At(0), False), (At(2), False), (ABSENT, False)],
+    ids=["nothing said", "any", "as it is", "older", "newer", "absent"],
+)
+def test_a_precondition_on_what_is_there(shop: Shop, expected: At | None, accepted: bool) -> None:  # noqa: FBT001
+    shop.put(build.node("blue"))
+    shop.put(build.node("green"))
+    if accepted:
+        assert shop.put(build.node("blue", port=1), expected=expected).revision == 3
+        return
+    with pytest.raises(StaleRevision) as refused:
+        shop.put(build.node("blue", port=1), expected=expected)
+    assert refused.value.current == 1
+
+
+@pytest.mark.parametrize(
+    ("expected", "accepted"), [(None, True), (ABSENT, True), (ANY, False), (At(1), False)], ids=str
+)
+def test_a_precondition_on_what_is_not_there(shop: Shop, expected: At | None, accepted: bool) -> None:  # noqa: FBT001
+    if accepted:
+        assert shop.put(build.node("blue"), expected=expected).revision == 1
+        return
+    with pytest.raises(StaleRevision) as refused:
+        shop.put(build.node("blue"), expected=expected)
+    assert refused.value.current is None
+
+
+def test_a_precondition_that_fails_for_one_change_of_several_stops_all(shop: Shop) -> None:
+    shop.put(build.node("blue"))
+    with pytest.raises(StaleRevision):
+        shop.apply(Change("put", build.node("green")), Change("put", build.node("blue", port=1), At(7)))
+    assert shop.get(GREEN) is None
+
+
+def test_an_unchanged_put_still_honours_its_precondition(shop: Shop) -> None:
+    shop.put(build.node("blue"))
+    with pytest.raises(StaleRevision):
+        shop.put(build.node("blue"), expected=ABSENT)
+
+
+def test_what_is_not_there_cannot_be_deleted(shop: Shop) -> None:
+    with pytest.raises(NotFound, match="blue"):
+        shop.delete(BLUE, expected=ANY)
+
+
+def test_a_dangling_reference_is_refused_with_its_place(shop: Shop) -> None:
+    shop.put(build.router())
+    with pytest.raises(Invalid) as refused:
+        shop.apply(Change("put", build.route(targets={"blue": 1}), None, "/3/document"))
+    (violation,) = refused.value.violations
+    assert violation.code == "dangling_reference"
+    assert violation.pointer == "/3/document/spec/httpRoute/action/weightedTargets/0/virtualNode"
+    assert shop.revisions()[0].number == 1
+
+
+def test_things_that_refer_to_each_other_come_in_one_change_in_any_order(shop: Shop) -> None:
+    accepted = shop.put(build.route(targets={"blue": 1}), build.router(), build.node("blue"))
+    assert accepted.revision == 1
+    assert len(accepted.changed) == 3
+
+
+def test_what_is_referred_to_cannot_be_deleted(shop: Shop) -> None:
+    shop.put(build.node("blue"), build.router(), build.route(targets={"blue": 1}))
+    with pytest.raises(InUse) as refused:
+        shop.delete(BLUE)
+    assert refused.value.users == ("Route router/all",)
+    with pytest.raises(InUse):
+        shop.delete(Key("VirtualRouter", build.ROUTER))
+
+
+def test_it_can_be_once_nothing_refers_to_it_any_more_or_in_the_same_change(shop: Shop) -> None:
+    shop.put(build.node("blue"), build.node("green"), build.router(), build.route(targets={"blue": 1}))
+    shop.apply(Change("put", build.route(targets={"green": 1})), Change("delete", BLUE))
+    assert shop.get(BLUE) is None
+    shop.delete(ROUTE, GREEN)
+    assert list(shop.definition().documents) == [Key("VirtualRouter", build.ROUTER)]
+
+
+def test_a_reference_that_a_change_adds_protects_what_it_names(shop: Shop) -> None:
+    shop.put(build.node("blue"), build.node("green"), build.router(), build.route(targets={"blue": 1}))
+    with pytest.raises(InUse):
+        shop.apply(Change("put", build.route(targets={"blue": 1, "green": 1})), Change("delete", GREEN))
+
+
+def test_a_binding_does_not_stop_the_delete_of_its_node_and_outlives_it(shop: Shop) -> None:
+    shop.put(build.node("blue"), build.binding("blue"), build.attachment("east"), build.placement("blue", "east"))
+    shop.delete(BLUE)
+    assert shop.get(Key("Binding", "blue")) is not None
+    shop.put(build.node("blue", port=1))
+
+
+def test_a_change_that_would_break_another_document_is_refused_and_names_it(shop: Shop) -> None:
+    shop.put(build.node("blue"), build.router(port=8080), build.route(targets={"blue": 1}))
+    with pytest.raises(Invalid) as refused:
+        shop.apply(Change("put", build.router(port=8080, protocol="tcp"), None, "/0"))
+    assert {(v.pointer, "Route router/all" in v.detail) for v in refused.value.violations} == {("/0", True)}
+
+
+def test_two_bindings_of_one_workload_are_refused_though_neither_is_wrong_by_itself(shop: Shop) -> None:
+    shop.put(build.node("blue"), build.binding("a", node="blue", file="i"))
+    with pytest.raises(Invalid) as refused:
+        shop.put(build.binding("b", node="blue", file="i"))
+    assert [v.code for v in refused.value.violations] == ["duplicate"]
+
+
+def test_only_a_cluster_of_the_org_can_be_attached(shop: Shop, other_org: UUID) -> None:
+    make_clusters(shop.database, other_org, "north")
+    for refused in (
+        lambda: shop.apply(Change("put", build.attachment("north"), None, "/0")),
+        lambda: shop.replace(build.definition(build.attachment("north"))),
+    ):
+        with pytest.raises(Invalid) as error:
+            refused()
+        (violation,) = error.value.violations
+        assert violation.code == "dangling_reference"
+        assert violation.pointer in {"/0/name", "/resources/0/name"}
+
+
+def test_one_key_is_changed_once(shop: Shop) -> None:
+    with pytest.raises(Invalid, match="changed twice"):
+        shop.apply(Change("put", build.node("blue")), Change("delete", BLUE))
+
+
+def test_a_mesh_is_neither_renamed_nor_deleted_from_inside(shop: Shop) -> None:
+    for change in (Change("put", build.document("Mesh", "other", {})), Change("delete", Key("Mesh", "shop"))):
+        with pytest.raises(Invalid):
+            shop.apply(change)
+
+
+def test_the_meshs_own_spec_is_a_document_and_its_settings_stay(shop: Shop) -> None:
+    shop.replace(build.definition(settings={"transport": "strict"}, tags={"a": "b"}))
+    accepted = shop.put(build.document("Mesh", "shop", {"egressFilter": {"type": "ALLOW_ALL"}}))
+    assert accepted.changed == (Key("Mesh", "shop"),)
+    definition = shop.definition()
+    assert definition.settings.json_object() == {"transport": "strict"}
+    assert definition.spec.json_object() == {"egressFilter": {"type": "ALLOW_ALL"}}
+    assert shop.definition(1).tags == {"a": "b"}
+
+
+def test_settings_make_a_revision_of_the_mesh(shop: Shop) -> None:
+    shop.replace(build.definition())
+    accepted = shop.replace(build.definition(settings={"exports": "listed"}))
+    assert (accepted.revision, accepted.changed) == (2, (Key("Mesh", "shop"),))
+    assert shop.definition(1).settings.json_object() == {}
+    assert shop.definition().settings.json_object() == {"exports": "listed"}
+
+
+def test_a_whole_definition_comes_back_as_it_was_sent(shop: Shop) -> None:
+    sent = build.mesh(spec={"egressFilter": {"type": "DROP_ALL"}}, settings={"strategy": "staged"})
+    shop.replace(sent)
+    stands = shop.definition()
+    assert stands.documents == sent.documents
+    assert (stands.spec, stands.settings, stands.tags) == (sent.spec, sent.settings, sent.tags)
+
+
+def test_a_whole_definition_writes_only_the_differences_in_one_revision(shop: Shop) -> None:
+    shop.replace(build.mesh(targets={"blue": 50, "green": 50}))
+    uids = {key: shop.get(key).uid for key in shop.definition().documents}  # type: ignore[union-attr]
+    accepted = shop.replace(build.mesh(targets={"blue": 90, "green": 10}))
+    assert (accepted.revision, accepted.changed) == (2, (ROUTE,))
+    assert {key: shop.get(key).uid for key in uids} == uids  # type: ignore[union-attr]
+    assert shop.replace(build.mesh(targets={"blue": 90, "green": 10})).changed == ()
+
+
+def test_a_whole_definition_deletes_what_it_does_not_list_but_not_where_it_runs(shop: Shop) -> None:
+    shop.replace(build.mesh(build.placement("blue", "east")))
+    shop.replace(build.definition(build.node("front", backends=[build.SERVICE])))
+    kinds = {key.kind for key in shop.definition().documents}
+    assert kinds == {"VirtualNode", "Attachment", "Binding", "Placement"}
+    shop.replace(build.mesh())
+
+
+def test_a_whole_definition_may_list_where_it_runs(shop: Shop) -> None:
+    shop.replace(build.mesh(clusters=["east"]))
+    shop.replace(build.mesh(clusters=["east", "west"]))
+    assert {k.name for k in shop.definition().documents if k.kind == "Attachment"} == {"east", "west"}
+
+
+def test_a_wrong_whole_definition_is_refused_with_every_place_and_changes_nothing(shop: Shop) -> None:
+    wrong = build.definition(build.service(node="nobody"), build.gateway_route(), name="shop")
+    with pytest.raises(Invalid) as refused:
+        shop.replace(wrong)
+    pointers = {v.pointer.rpartition("/spec")[0] or v.pointer for v in refused.value.violations}
+    assert {"/resources/0", "/resources/1"} <= pointers | {p.removesuffix("/parent") for p in pointers}
+    assert shop.revisions() == []
+
+
+def test_a_whole_definitions_precondition_is_the_head(shop: Shop) -> None:
+    with pytest.raises(StaleRevision):
+        shop.replace(build.mesh(), expected=At(1))
+    shop.replace(build.mesh(), expected=ABSENT)
+    shop.put(build.node("pink"))
+    for stale in (At(1), ABSENT):
+        with pytest.raises(StaleRevision) as refused:
+            shop.replace(build.mesh(), expected=stale)
+        assert refused.value.current == 2
+    assert shop.replace(build.mesh(), expected=At(2)).revision == 3
+
+
+def test_a_definition_of_another_name_is_refused(shop: Shop) -> None:
+    with pytest.raises(Invalid, match="this is the mesh"):
+        shop.replace(build.mesh(name="other"))
+
+
+def test_lists_go_by_key_within_a_parent_and_go_on_after_one(shop: Shop) -> None:
+    shop.put(*(build.node(name) for name in "dacb"))
+    shop.put(build.router("r"), build.router("r/s"), build.route("z", router="r", targets={"a": 1}))
+    shop.put(*(build.route(name, router="r/s", targets={"a": 1}) for name in ("y", "x")))
+    names = lambda *asked: [s.document.key.name for s in shop.run(lambda r: r.list(*asked))]  # noqa: E731
+    assert names("VirtualNode", None, None, 2) == ["a", "b"]
+    assert names("VirtualNode", None, "b", 10) == ["c", "d"]
+    assert names("Route", "r", None, 10) == ["z"]
+    assert names("Route", "r/s", Key("Route", "x", "r/s").text, 10) == ["y"]
+    assert [row.number for row in shop.run(lambda r: r.revisions(2, 10))] == [1]
+
+
+def test_another_tenant_sees_no_revision_and_cannot_write(shop: Shop, other_org: UUID) -> None:
+    shop.put(build.node("blue"))
+    thief = Shop(shop.database, other_org, shop.id)
+    assert thief.revisions() == []
+    assert thief.get(BLUE) is None
+    with pytest.raises(NotFound):
+        thief.put(build.node("blue", port=1))
+
+
+def test_racing_writers_make_a_row_of_revisions_without_gap_or_loss(copy: object, shop: Shop) -> None:
+    names = [f"n{i}" for i in range(24)]
+    threads = [threading.Thread(target=shop.put, args=[build.node(name)]) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(row.number for row in shop.revisions()) == list(range(1, 25))
+    assert sorted(key.name for key in shop.definition().documents) == sorted(names)
+
+
+def test_of_racing_writers_with_the_same_precondition_one_wins(shop: Shop) -> None:
+    shop.put(build.node("blue"))
+    outcomes: list[str] = []
+
+    def write(port: int) -> None:
+        try:
+            shop.put(build.node("blue", port=port), expected=At(1))
+            outcomes.append("won")
+        except StaleRevision as lost:
+            assert lost.current == 2
+            outcomes.append("lost")
+
+    threads = [threading.Thread(target=write, args=[port]) for port in range(1, 17)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["lost"] * 15 + ["won"]
+
+
+def test_attaching_and_deleting_a_cluster_at_once_leaves_no_dangling_attachment(shop: Shop) -> None:
+    from isthmus.store.clusters import Clusters
+
+    failures: list[Exception] = []
+
+    def attach() -> None:
+        try:
+            shop.put(build.attachment("east"))
+        except Invalid as refused:
+            failures.append(refused)
+
+    def drop() -> None:
+        try:
+            with shop.database.tenant(shop.org) as session:
+                Clusters(session, shop.org).delete("east")
+        except InUse as refused:
+            failures.append(refused)
+
+    threads = [threading.Thread(target=work) for work in (attach, drop)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(failures) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wait"),
+    [(0, 1.0), (0.4, 0.6), (1, 0), (60, 0), (-30, 1.0)],
+    ids=["at once after it", "soon after it", "a second later", "much later", "another process's clock is behind"],
+)
+def test_the_quiet_time(seconds: float, wait: float) -> None:
+    assert quiet(START, START + timedelta(seconds=seconds)) == timedelta(seconds=wait)
+
+
+def test_a_lone_change_is_compiled_at_once_and_a_second_soon_after_waits(shop: Shop) -> None:
+    def waits() -> list[float]:
+        row = tables.Promise
+        with shop.database.tenant(shop.org) as session:
+            found = session.query(row).filter(row.claimed_at.is_(None)).all()
+            return [round((p.due_at - p.created_at).total_seconds(), 1) for p in found]
+
+    def claim_all() -> None:
+        with shop.database.tenant(shop.org) as session:
+            session.query(tables.Promise).update({"claimed_at": START})
+
+    shop.put(build.node("a"))
+    assert waits() == [0.0]
+    claim_all()
+    shop.later(0.3)
+    shop.put(build.node("b"))
+    assert waits() == [0.7]
+    shop.later(0.3)
+    shop.put(build.node("c"))
+    assert waits() == [0.7], "it is covered by the promise that is due sooner"
+    claim_all()
+    shop.later(5)
+    shop.put(build.node("d"))
+    assert waits() == [0.0]
+
+
+def test_a_mesh_with_something_in_it_cannot_be_deleted(shop: Shop) -> None:
+    shop.replace(build.mesh())
+    with pytest.raises(InUse) as refused:
+        shop.end()
+    assert "VirtualNode blue" in refused.value.users
+    assert not any(user.startswith(("Attachment", "Binding")) for user in refused.value.users)
+
+
+def test_an_empty_mesh_can_and_then_nothing_stands(shop: Shop) -> None:
+    shop.replace(build.mesh())
+    shop.replace(build.definition())
+    assert shop.end() == 3
+    assert shop.definition().documents == {}
+    assert shop.definition(1).documents == build.mesh().documents
+    with pytest.raises(NotFound):
+        shop.put(build.node("blue"))
+    assert make_shop(shop.database, shop.org).id != shop.id
+
+
+def test_a_single_write_on_a_big_mesh_reads_only_what_stands_around_it(shop: Shop, database: Database) -> None:
+    services = 1000
+    documents = [build.node(f"n{i}") for i in range(services)]
+    documents += [build.router(f"r{i}") for i in range(services)]
+    documents += [build.route("all", router=f"r{i}", targets={f"n{i}": 1}) for i in range(services)]
+    documents += [build.service(f"s{i}.local", router=f"r{i}") for i in range(services)]
+    shop.replace(build.definition(*documents))
+    statements: list[str] = []
+    read: list[int] = []
+    listen = lambda *a: (statements.append(a[2]), read.append(a[1].rowcount))  # noqa: E731
+    event.listen(database._engine, "after_cursor_execute", listen)
+    shop.put(build.route("all", router="r7", targets={"n7": 1, "n8": 1}))
+    event.remove(database._engine, "after_cursor_execute", listen)
+    assert len(statements) <= 14, json.dumps(statements, indent=1)
+    assert max(read) <= 10
