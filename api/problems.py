@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from isthmus.errors import InUse, Invalid, IsthmusError, Kind, StaleRevision, Unavailable, Violation
+from isthmus.store.meshes import AmbiguousMesh
 
 MEDIA_TYPE = "application/problem+json"
 DOCS = "/docs/problems#"
@@ -79,7 +80,7 @@ def answer(
     return JSONResponse(body | more, status, dict(headers or {}), MEDIA_TYPE)
 
 
-def _ours(request: Request, error: Exception) -> JSONResponse:
+async def _ours(request: Request, error: Exception) -> JSONResponse:
     """An error of the core."""
     assert isinstance(error, IsthmusError)
     status = STATUS[error.kind]
@@ -96,39 +97,42 @@ def _ours(request: Request, error: Exception) -> JSONResponse:
     return answer(request, status, error.code, str(error))
 
 
-def _problem(request: Request, error: Exception) -> JSONResponse:
+async def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
     return answer(request, error.status, error.code, error.detail, headers=error.headers)
 
 
-def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     """What the router itself refuses: no such path, no such method."""
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
     return answer(request, error.status_code, code, str(error.detail), headers=error.headers)
 
 
-def _parameters(request: Request, error: Exception) -> JSONResponse:
+async def _parameters(request: Request, error: Exception) -> JSONResponse:
     """Path and query parameters that FastAPI refuses, in the same shape as everything else."""
     assert isinstance(error, RequestValidationError)
     found = (Violation("/" + "/".join(map(str, e["loc"])), "invalid_parameter", e["msg"]) for e in error.errors())
-    return _ours(request, Invalid(found))
+    return await _ours(request, Invalid(found))
 
 
-def _database(request: Request, error: Exception) -> JSONResponse:
+async def _database(request: Request, error: Exception) -> JSONResponse:
     """PostgreSQL is away, restarting or overloaded: nothing was stored, and the same request may work later.
 
     Everything else that a database can say is our bug.
     """
     if isinstance(error, DBAPIError) and not (error.connection_invalidated or isinstance(error, OperationalError)):
-        return _bug(request, error)
+        return await _bug(request, error)
     log.warning("request %s: the database does not answer: %s", getattr(request.state, "request_id", ""), error)
     return answer(request, 503, Unavailable.code, "the database does not answer", headers={"Retry-After": "1"})
 
 
-def _bug(request: Request, error: Exception) -> JSONResponse:
-    log.error("request %s failed", getattr(request.state, "request_id", ""), exc_info=error)
-    return answer(request, 500, "internal_error", "something of ours is broken; the request id leads us to it")
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    """Answered outside of everything that `api.requests` wraps, so the id is put on here."""
+    name = getattr(request.state, "request_id", "")
+    log.error("request %s failed", name, exc_info=error)
+    headers = {"Request-Id": name, "Cache-Control": "no-store"}
+    return answer(request, 500, "internal_error", ONLY_HTTP["internal_error"][1], headers=headers)
 
 
 def install(app: FastAPI) -> None:

@@ -1,5 +1,6 @@
 """cold up: from nothing to a control plane through every process of which a request has gone."""
 
+import os
 import shutil
 import signal
 import statistics
@@ -28,7 +29,7 @@ def _once() -> float:
     command = [sys.executable, "-m", "isthmus.cli.main", "up", "--data-dir", str(home / "data")]
     began = time.monotonic()
     up = subprocess.Popen(
-        [*command, "--port-base", str(free_base()), "--ready-file", str(ready)],
+        [*command, "--port-base", str(free_base(range(500), os.getpid())), "--ready-file", str(ready)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -95,7 +95,7 @@ def prepared(places: Places, base: int) -> tuple[Installation, Layout]:
 
 
 def run(installation: Installation, plan: Layout, steps: Steps, work: Callable[[Demo], None]) -> Supervisor:
-    """Supervise while `work` runs in another thread, and until somebody finishes it; all is stopped when this returns."""
+    """Supervise until somebody finishes it, with `work` in another thread; all is stopped when this returns."""
     supervisor = Supervisor(installation.places.logs, lambda name, what: _notice(steps, name, what))
     stop_on_signals(supervisor)
     supervisor.add(*installation.stores())

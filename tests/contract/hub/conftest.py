@@ -28,11 +28,6 @@ DEADLINE = 10.0
 OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
