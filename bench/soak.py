@@ -43,7 +43,8 @@ def main() -> int:
 def _keep(name: str, line: str, *, good: bool) -> None:
     asked = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-XX
+    verdict = "held" if good else "DID NOT HOLD"
+    text = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.strip()}, {verdict}\n{line}\n"
     sys.stdout.write(text)
     (EVIDENCE / f"{name}.txt").write_text(text)
 
