@@ -65,7 +65,7 @@ async def read_json(request: Request, *, empty: Any = None) -> Any:  # noqa: ANN
 
 
 def _refuse_deep(value: object) -> None:
-    """Invalid for more than `DEEPEST` levels, counted level by level, because a walk would be what it guards against."""
+    """Invalid for more than `DEEPEST` levels, counted level by level: a walk is what it guards against."""
     level = [value]
     for _ in range(DEEPEST):
         inner = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list))]

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -29,6 +29,8 @@ STATUS: Mapping[Kind, int] = {
     Kind.UNAVAILABLE: 503,
 }
 RETRYABLE = frozenset({429, 503})
+PASSING = ("08", "40", "53", "55P03", "57")
+"""PostgreSQL's classes for: connection lost, deadlock, out of resources, lock not had in time, stopped from outside."""
 ONLY_HTTP: Mapping[str, tuple[int, str]] = {
     "not_json": (400, "The body is not JSON, or not UTF-8."),
     "bad_precondition": (400, "`If-Match` or `If-None-Match` cannot be understood."),
@@ -119,12 +121,18 @@ async def _parameters(request: Request, error: Exception) -> JSONResponse:
 async def _database(request: Request, error: Exception) -> JSONResponse:
     """PostgreSQL is away, restarting or overloaded: nothing was stored, and the same request may work later.
 
-    Everything else that a database can say is our bug.
+    Everything else that a database can say is our bug. asyncpg passes on a socket's own errors, and nothing else that
+    a request does can raise an OSError.
     """
-    if isinstance(error, DBAPIError) and not (error.connection_invalidated or isinstance(error, OperationalError)):
-        return await _bug(request, error)
+    if isinstance(error, DBAPIError) and not (error.connection_invalidated or _passing(error)):
+        raise error
     log.warning("request %s: the database does not answer: %s", getattr(request.state, "request_id", ""), error)
     return answer(request, 503, Unavailable.code, "the database does not answer", headers={"Retry-After": "1"})
+
+
+def _passing(error: DBAPIError) -> bool:
+    """Whether PostgreSQL's code (its manual, appendix A) says that this is no one's fault and will pass."""
+    return str(getattr(error.orig, "sqlstate", "")).startswith(PASSING)
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
@@ -141,6 +149,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _parameters)
-    for away in (DBAPIError, PoolTimeout, ConnectionError):
+    for away in (DBAPIError, PoolTimeout, OSError):
         app.add_exception_handler(away, _database)
     app.add_exception_handler(Exception, _bug)

@@ -61,13 +61,13 @@ class Server:
         """A database like the template, dropped at the end with whoever is still connected."""
         name = f"test_{next(self._numbers)}"
         with self._admin() as admin:
-            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER}")  # type: ignore[arg-type]
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER}")
             make_database(admin, name)  # a template's own grants are not copied
         try:
             yield Copy(name, self._postgres)
         finally:
             with self._admin() as admin:
-                admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+                admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     @contextmanager
     def empty(self) -> Iterator[Copy]:

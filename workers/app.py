@@ -8,15 +8,13 @@ off (trap 2: a worker with full slots would not notice that the broker died).
 from celery import Celery
 
 from isthmus.settings import Settings
-from isthmus.store.database import Database
-from workers import tasks
 
 BEAT_SECONDS = 1.0
 SWEEP_SECONDS = 5.0
 
 
 def create_app(settings: Settings) -> Celery:
-    """The app of one process, with its own connection pool."""
+    """The app of one process, without tasks: beat and relay only send, and must not wait for the compiler's imports."""
     app = Celery("isthmus", broker=settings.valkey_url)
     app.conf.update(
         task_acks_late=True,
@@ -42,5 +40,4 @@ def create_app(settings: Settings) -> Celery:
             "sweep": {"task": "sweep", "schedule": SWEEP_SECONDS, "options": {"expires": 10}},
         },
     )
-    tasks.register(app, Database(settings.database_url), settings)
     return app

@@ -35,15 +35,15 @@ async def once(
     """What `work` gives, as JSON; where the caller named the request and it came before, what it gave then."""
     key = request.headers.get(HEADER)
 
-    def first() -> Callable[[Session], Response]:
-        return lambda session: JSONResponse(work(session), status, dict(headers or {}))
+    def first(session: Session) -> Response:
+        return JSONResponse(work(session), status, dict(headers or {}))
 
     if key is None:
-        return await calling.run(first())
+        return await calling.run(first)
     if not 1 <= len(key) <= LONGEST:
         raise Invalid.one(f"/header/{HEADER}", "too_long", f"must have 1 to {LONGEST} characters")
     kept = _Kept(calling, request.app.state.sealer, key, _digest(request, said))
-    return await calling.run(lambda session: kept.answer(session) or kept.keep(session, first()(session)))
+    return await calling.run(lambda session: kept.answer(session) or kept.keep(session, first(session)))
 
 
 def _digest(request: Request, said: Any) -> bytes:  # noqa: ANN401 - JSON

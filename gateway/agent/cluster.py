@@ -53,6 +53,10 @@ class Cluster:
         """Envoys connected to those wardens."""
         return sum(s.connected for s in self._sightings.values())
 
+    def own_roots(self) -> tuple[bytes, ...]:
+        """The roots of our own trust domain, as PEM: what wardens of this cluster chain to."""
+        return self._world.trust.get(self._world.place.trust_domain, ())
+
     # what the hub says
 
     def check(self, mesh: Mesh) -> None:
@@ -84,8 +88,7 @@ class Cluster:
 
     def placed(self, place: Place) -> None:
         """Know where and who we are."""
-        if place != self._world.place:
-            self._change(place=place)
+        self._change(place=place)
 
     # what discovery says
 

@@ -21,6 +21,10 @@ from isthmus.pki import chain, csr
 LOG = logging.getLogger("isthmus.agent.host")
 
 
+_EARLY = 10_000
+"""Reports of proxies that are not known to be of this host: more is a fault, and must not become our memory."""
+
+
 class HostSession:
     """One stream of host `name`. `number` tells its reports from those of an earlier stream; `expires`: its proof."""
 
@@ -40,37 +44,43 @@ class HostSession:
         self._sent: tuple[Plan, ...] | None = None
         self._answers: deque[host.FromHostAgent] = deque()
         self._early: dict[str, host.ProxyReport] = {}
-        self._greeted = asyncio.Event()
+        self._greeted = self._over = False
 
     async def listen(self, requests: AsyncIterator[host.FromWarden], wake: asyncio.Event) -> None:
-        """Everything that the warden says, until it hangs up."""
-        async for message in requests:
-            match message.WhichOneof("body"):
-                case "hello":
-                    self._known = set(message.hello.resources)
-                    LOG.info(line("warden_up", host=self._name, version=message.hello.version))
-                    self._greeted.set()
-                case "report":
-                    self._report(message.report)
-                case "leaf":
-                    self._answers.append(host.FromHostAgent(leaf=await self._leaf(message.leaf)))
-                case "renewal":
-                    await self._renew(message.renewal)
+        """Everything that the warden says, until it hangs up; `wake` is set whenever there may be something to say."""
+        try:
+            async for message in requests:
+                await self._hear(message)
+                wake.set()
+        finally:
+            self._over = True
             wake.set()
 
+    async def _hear(self, message: host.FromWarden) -> None:
+        match message.WhichOneof("body"):
+            case "hello":
+                self._known, self._greeted = set(message.hello.resources), True
+                LOG.info(line("warden_up", host=self._name, version=message.hello.version))
+            case "report":
+                self._report(message.report)
+            case "leaf":
+                self._answers.append(host.FromHostAgent(leaf=await self._leaf(message.leaf)))
+            case "renewal":
+                await self._renew(message.renewal)
+
     async def speak(self, wake: asyncio.Event) -> AsyncIterator[host.FromHostAgent]:
-        """Answers as they are ready, and the host's states whenever they change; waits for Hello."""
-        await self._greeted.wait()
-        while True:
+        """Answers as they are ready, and after Hello the host's states whenever they change."""
+        while not self._over:
             wake.clear()
             while self._answers:
                 yield self._answers.popleft()
             plans = self._cluster.settled.hosts.get(self._name, ())
-            if self._sent is None or any(a is not b for a, b in zip(plans, self._sent, strict=False)) or len(plans) != len(self._sent):
+            if self._greeted and not _same(plans, self._sent):
                 self._sent = plans
                 yield host.FromHostAgent(states=self._states(plans))
                 self._replay()
-            await wake.wait()
+            else:
+                await wake.wait()
 
     def _states(self, plans: tuple[Plan, ...]) -> host.ProxyStates:
         out = host.ProxyStates(proxies=[plan.state for plan in plans])
@@ -85,7 +95,8 @@ class HostSession:
         """A report of a proxy that is not of this host, or not yet, waits for the composition that has it."""
         plan = self._cluster.settled.composition.plans.get(report.proxy)
         if plan is None or plan.host != self._name:
-            self._early[report.proxy] = report
+            if len(self._early) < _EARLY:
+                self._early[report.proxy] = report
             return
         self._early.pop(report.proxy, None)
         for nack in report.nacks:
@@ -135,9 +146,12 @@ class HostSession:
         LOG.info(line("host_renewed", host=self._name, expires=self._expires.isoformat()))
 
 
+def _same(plans: tuple[Plan, ...], sent: tuple[Plan, ...] | None) -> bool:
+    """Plans are replaced, never changed, so looking at which they are is enough."""
+    return sent is not None and list(map(id, plans)) == list(map(id, sent))
+
+
 def certificate(authority: Authority, made: bytes, name: str, agents: tuple[str, ...]) -> host.HostCertificate:
     """A host's certificate as the warden gets it."""
     assert authority.held is not None, "it has just signed"
-    return host.HostCertificate(
-        chain_pem=made, root_pem=chain.to_pem([authority.held.root]), host=name, agents=agents
-    )
+    return host.HostCertificate(chain_pem=made, root_pem=chain.to_pem([authority.held.root]), host=name, agents=agents)

@@ -29,9 +29,7 @@ Answers = Sequence[link.FromAgent]
 class Intake:
     """What one stream brings. `bodies`: every resource that the hub may take us to hold while the stream lasts."""
 
-    def __init__(
-        self, cluster: Cluster, state: State, authority: Authority, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, cluster: Cluster, state: State, authority: Authority, clock: Callable[[], datetime]) -> None:
         self._cluster, self._state, self._authority, self._clock = cluster, state, authority, clock
         meshes = cluster.world.meshes.values()
         self.bodies: dict[str, Resource] = {v: r for mesh in meshes for v, r in mesh.resources.items()}

@@ -1,7 +1,7 @@
 """link: the agent dials the hubs, one after another, until one answers, and then for ever again.
 
-Losing the link loses nothing but news: everything that serves wardens stands on what is kept. Addresses are tried in the
-order in which the hub gave them, nearest first, with a growing and jittered wait once all have failed.
+Losing the link loses nothing but news: everything that serves wardens stands on what is kept. Addresses are tried in
+the order in which the hub gave them, nearest first, with a growing and jittered wait once all have failed.
 """
 
 import asyncio

@@ -37,7 +37,7 @@ class Membership:
         return self.held
 
     async def join(self, hubs: Sequence[str], pin: str, token: Secret, replica: str) -> None:
-        """Spend the token at the first hub that answers. Denied if it refuses, Untrusted if it is not the pinned one."""
+        """Spend the token at the first hub that answers: Denied if it refuses, Untrusted if it is not the pinned."""
         failures = 0
         while self.held is None:
             hub = hubs[failures % len(hubs)]

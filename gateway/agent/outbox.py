@@ -1,8 +1,8 @@
 """outbox: what a hub has not been told on this stream.
 
-Everything reported is a state, so the newest stands for all before it and a new stream is simply told everything. Counts
-belong to a delivery: an offer that comes again with the content of the last one is a new delivery, so its counts are said
-anew although nothing about them has changed.
+Everything reported is a state, so the newest stands for all before it and a new stream is simply told everything.
+Counts belong to a delivery: an offer that comes again with the content of the last one is a new delivery, so its counts
+are said anew although nothing about them has changed.
 """
 
 from collections.abc import Iterator

@@ -80,7 +80,7 @@ class State:
         said = json.loads(disk.read(self._kept / "place.json") or b"{}")
         if said.get("cluster_id") != str(place.cluster_id):
             return place
-        return replace(place, region=said["region"], trust_domain=said["trust_domain"])
+        return replace(place, region=said["region"], trust_domain=place.trust_domain or said["trust_domain"])
 
     def _meshes(self) -> Iterator[tuple[str, Mesh]]:
         for mesh, offer in self._all("definition", link.Offer):

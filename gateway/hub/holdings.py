@@ -18,9 +18,14 @@ class Holdings:
         self._bodies = set(hello.resources)
 
     def lacks(self, position: link.Position) -> bool:
-        """Whether this is news: a higher sequence, or other content under the same. Older ones never are."""
+        """Whether this is news: other content, if it is not older than what is held.
+
+        In the definition lane a higher sequence is news by itself: it is a later phase, and wants acks of its own.
+        """
         sequence, version = self._positions.get((position.lane, position.mesh), (0, ""))
-        return position.sequence > sequence or (position.sequence == sequence and position.version != version)
+        if position.sequence > sequence and position.lane == link.DEFINITION:
+            return True
+        return position.sequence >= sequence and position.version != version
 
     def missing(self, manifest: bytes) -> list[str]:
         """The bodies that this manifest refers to and the agent does not have, sorted."""

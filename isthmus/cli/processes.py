@@ -43,11 +43,11 @@ def api() -> None:
 def worker() -> None:
     """Keep promises: compile, roll out."""
     settings = _settings("worker")
-    from workers.app import create_app
+    from workers.worker import create_worker
 
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    options = ["--pool", "threads", "--concurrency", str(WORKER_THREADS), "--loglevel", "INFO", *quiet]
-    create_app(settings).worker_main(["worker", *options])
+    options = ["--pool", "threads", "--concurrency", str(WORKER_THREADS), "--loglevel", "WARNING", *quiet]
+    create_worker(settings).worker_main(["worker", *options])
 
 
 def beat() -> None:
@@ -55,7 +55,7 @@ def beat() -> None:
     settings = _settings("beat")
     from workers.app import create_app
 
-    create_app(settings).Beat(scheduler_cls="celery.beat:Scheduler", loglevel="INFO", quiet=True).run()
+    create_app(settings).Beat(scheduler_cls="celery.beat:Scheduler", loglevel="WARNING", quiet=True).run()
 
 
 def relay() -> None:
@@ -89,4 +89,5 @@ def _settings(process: str, *needs: str) -> "Settings":
     from isthmus.settings import Settings
 
     logging.basicConfig(level="INFO", format=f"%(asctime)s %(levelname)s {process} %(name)s: %(message)s")
+    logging.getLogger("celery").setLevel("WARNING")  # it would write two lines for each tick
     return Settings.load(os.environ, require=needs)

@@ -58,12 +58,13 @@ class _Flight(NamedTuple):
 class Session:
     """One stream of one Envoy. Until the first `update` nothing is answered: not knowing is not the same as nothing.
 
-    `minors` are the Envoy minors (`1.40`) that what will be sent was made for.
+    `minors` are the Envoy minors (`1.40`) that what will be sent was made for; `doubts` what the stream before this one
+    left unclear, because Envoy does not say what it took of a response that it refused.
     """
 
     __slots__ = ("_flights", "_minors", "_nonces", "_types", "_wanted", "envoy", "node")
 
-    def __init__(self, minors: Iterable[str]) -> None:
+    def __init__(self, minors: Iterable[str], doubts: Iterable[tuple[Type, str]] = ()) -> None:
         self.node = ""
         self.envoy = ""
         self._minors = tuple(minors)
@@ -71,6 +72,8 @@ class Session:
         self._wanted: dict[Type, dict[str, Wanted]] | None = None
         self._flights: dict[str, _Flight] = {}
         self._nonces = count(1)
+        for kind, name in doubts:
+            self._types[kind].doubt([name])
 
     # --- what comes in
 
@@ -203,6 +206,12 @@ class Session:
     def acked(self) -> dict[tuple[Type, str], str]:
         """What Envoy has accepted: (type, name) → version, what it brought along from an earlier stream included."""
         return {(kind, n): v for kind, s in self._types.items() for n, v in s.acked.items()}
+
+    @property
+    def doubts(self) -> frozenset[tuple[Type, str]]:
+        """What the proxy's next stream is to be made with."""
+        flights = {kind: [f.changes for f in self._flights.values() if f.kind == kind] for kind in ORDER}
+        return frozenset((kind, n) for kind, s in self._types.items() for n in s.doubtful(flights[kind]))
 
     @property
     def nacks(self) -> tuple[Nack, ...]:

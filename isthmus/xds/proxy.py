@@ -1,7 +1,8 @@
 """proxy: everything one Envoy gets: its view of the definition, made local, with endpoints and the trust bundle.
 
-Pure, so the agent may compose again whenever anything changed and send only what differs. A resource is *proven* if it
-is definition: its ACK is what a revision waits for. Endpoints and bundles come and go without a revision and are not.
+Pure, so the agent may compose again whenever anything changed and send only what differs. A resource is *proven* if
+something waits for its ACK: a revision for what is definition, an export for the gateway's backend (design §4). Nothing
+waits for endpoints and bundles.
 What a proxy would never ask for is left out (a port without an inbound port here), because it would never be acked.
 """
 
@@ -18,7 +19,7 @@ DEFAULT_OUTBOUND = 15001
 
 
 class Composed(NamedTuple):
-    """A resource that a proxy gets, and whether its ACK proves a revision."""
+    """A resource that a proxy gets, and whether its ACK is waited for."""
 
     resource: Resource
     proven: bool
@@ -63,7 +64,7 @@ def compose_gateway(
 def compose_east_west(meshes: Iterable[AtGateway], here: Here, address: str, port: int) -> list[Composed]:
     """An east-west gateway's resources: the chains of all meshes on one listener, and a backend for each slot.
 
-    It holds no key, so there is no bundle. The listener is definition; backends follow the instances.
+    It holds no key, so there is no bundle. Backends follow the instances.
     """
     listed = sorted(meshes, key=lambda m: m.directory.facts.label)
     views = [r for mesh in listed for r in mesh.view]
@@ -72,7 +73,7 @@ def compose_east_west(meshes: Iterable[AtGateway], here: Here, address: str, por
     if listeners:
         out.insert(0, Composed(bound(east_west.merged(listeners), address, port), proven=True))
     for mesh in listed:
-        out += [Composed(r, proven=False) for r in east_west.backends(mesh.local, mesh.directory, here)]
+        out += [Composed(r, proven=True) for r in east_west.backends(mesh.local, mesh.directory, here)]
     return out
 
 

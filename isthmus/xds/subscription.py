@@ -68,6 +68,7 @@ class Subscription:
         first, self.known = not self.known, True
         if first:
             self.sent = {name: version for name, version in held.items() if name not in self._owed}
+            self.sent |= dict.fromkeys(self._unsure, _UNSURE)
             self.acked = dict(held)
             self.wild = self.kind in WILDCARDS and not subscribe
             self.unanswered = self.wild
@@ -105,6 +106,14 @@ class Subscription:
             self.sent.pop(name, None)
             if not self.known:
                 self._owed.add(name)
+
+    def doubt(self, names: Iterable[str]) -> None:
+        """Before the first request: Envoy may run other versions of these than it will say, or not say that it has any."""
+        self._unsure.update(names)
+
+    def doubtful(self, in_flight: Iterable[Changes]) -> set[str]:
+        """What the next stream should `doubt` if this one ends now: refused together with others, or about to be."""
+        return self._unsure.union(*({n for n, _ in changes} for changes in in_flight if len(changes) > 1))
 
     def covered(self, wanted: Mapping[str, Wanted]) -> AbstractSet[str]:
         """The names among these that Envoy has asked for."""

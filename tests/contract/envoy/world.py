@@ -129,8 +129,11 @@ class World:
 
     def stop(self) -> None:
         """Leaves nothing running."""
-        for part in (*self.envoys.values(), *self.apps, self.ads):
-            part.stop()
+        for envoy in self.envoys.values():
+            envoy.stop()
+        for app in self.apps:
+            app.stop()
+        self.ads.stop()
 
     def apply(self, definition: Definition) -> None:
         """Compile for both clusters and give every proxy what it is to have."""

@@ -218,9 +218,11 @@ class MemoryFeed:
         return {version: own[version] for version in versions if version in own}
 
     async def trust(self, agent: AgentId) -> link.Trust:
-        """The bundles now."""
+        """The bundles now. Like the store's, this lane is read and not stored: its sequence grows with every look."""
         self._up()
-        return self._place(agent).trust
+        trust = self._place(agent).trust
+        trust.position.sequence += bool(trust.bundles)
+        return trust
 
     async def imports(self, agent: AgentId) -> Sequence[link.Imports]:
         """One a mesh."""

@@ -1,6 +1,8 @@
 """A mesh on the real store, each call of which is a transaction of its own, at a time that the test sets."""
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -19,6 +21,28 @@ from isthmus.store.revisions import Revisions
 from tests.conftest import ACCOUNT
 
 T = TypeVar("T")
+
+
+class Killed(Exception):
+    """Stands for a process that dies here: what it has not committed is gone."""
+
+
+@contextmanager
+def dying() -> Iterator[None]:
+    """The process within is killed before it ends."""
+    with pytest.raises(Killed):
+        yield
+
+
+def at_once(*works: Callable[[], object]) -> None:
+    """Work in threads; returns when all have ended."""
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 REGION = "us-east-1"
 

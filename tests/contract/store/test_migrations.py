@@ -41,7 +41,7 @@ def test_a_second_migration_changes_nothing(copy: Copy) -> None:
 def test_two_migrators_at_once_make_one_schema(postgres_server: Server) -> None:
     with postgres_server.empty() as empty:
         with postgres_server.copy() as elsewhere, elsewhere.connect() as admin:
-            admin.execute(f"DROP DATABASE {empty.name}")  # type: ignore[arg-type]  # so they race for that, too
+            admin.execute(f"DROP DATABASE {empty.name}")  # so they race for that, too
         program = f"from isthmus.store.migrate import upgrade; upgrade({empty.admin_url!r})"
         migrators = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(3)]
         assert [migrator.wait(timeout=60) for migrator in migrators] == [0, 0, 0]
@@ -68,7 +68,7 @@ def test_somebody_who_may_make_roles_and_databases_can_install_without_being_sup
     with postgres_server.copy() as copy, copy.connect() as admin:
         admin.execute("CREATE ROLE installer LOGIN CREATEROLE CREATEDB")
         for role in (OWNER, APP, "isthmus_lookup"):  # as if it had made them, as on a managed server
-            admin.execute(f"GRANT {role} TO installer WITH ADMIN TRUE")  # type: ignore[arg-type]
+            admin.execute(f"GRANT {role} TO installer WITH ADMIN TRUE")
         try:
             upgrade(copy.postgres.url("installed", "installer"))
             with psycopg.connect(copy.postgres.url("installed", APP).replace("+psycopg", "")) as app:
@@ -81,12 +81,12 @@ def test_somebody_who_may_make_roles_and_databases_can_install_without_being_sup
 
 def test_a_role_that_could_skip_policies_is_refused(copy: Copy) -> None:
     with copy.connect() as admin:
-        admin.execute(f"ALTER ROLE {APP} BYPASSRLS")  # type: ignore[arg-type]
+        admin.execute(f"ALTER ROLE {APP} BYPASSRLS")
         try:
             with pytest.raises(RuntimeError, match="would see every tenant"):
                 upgrade(copy.admin_url)
         finally:
-            admin.execute(f"ALTER ROLE {APP} NOBYPASSRLS")  # type: ignore[arg-type]
+            admin.execute(f"ALTER ROLE {APP} NOBYPASSRLS")
 
 
 def test_passwords_are_set_where_they_are_given(copy: Copy) -> None:
@@ -95,7 +95,7 @@ def test_passwords_are_set_where_they_are_given(copy: Copy) -> None:
         stored = admin.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [APP]).fetchone()
         assert stored is not None
         assert stored[0].startswith("SCRAM-SHA-256$")
-        admin.execute(f"ALTER ROLE {APP} PASSWORD NULL")  # type: ignore[arg-type]
+        admin.execute(f"ALTER ROLE {APP} PASSWORD NULL")
 
 
 def test_a_migration_gives_up_rather_than_make_a_table_wait(copy: Copy) -> None:

@@ -1,5 +1,7 @@
 """Row-level security: every table of a tenant is walled off, and the look-ups through the wall are a closed list."""
 
+from typing import Any
+
 import psycopg
 import pytest
 
@@ -22,9 +24,9 @@ RETURNED = {"org_id", "cluster_id", "mesh_id", "token_id", "account_id", "id", "
 """Ids and the org; `task` names a function of ours."""
 
 
-def rows(copy: Copy, query: str) -> list[tuple[object, ...]]:
+def rows(copy: Copy, query: str, *arguments: str) -> list[tuple[Any, ...]]:
     with copy.connect() as admin:
-        return admin.execute(query).fetchall()  # type: ignore[arg-type]
+        return admin.execute(query, arguments).fetchall()
 
 
 def test_every_table_with_an_org_is_walled_off_for_its_owner_too(copy: Copy) -> None:
@@ -69,8 +71,9 @@ def test_every_key_of_a_tenants_table_begins_with_the_org(copy: Copy) -> None:
 def test_no_role_of_ours_can_skip_a_policy(copy: Copy, role: str) -> None:
     powers = rows(
         copy,
-        f"""SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication
-            FROM pg_roles WHERE rolname = '{role}'""",
+        """SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication
+            FROM pg_roles WHERE rolname = %s""",
+        role,
     )
     assert powers == [(False, False, False, False, False)]
 
@@ -78,12 +81,13 @@ def test_no_role_of_ours_can_skip_a_policy(copy: Copy, role: str) -> None:
 def test_only_the_owner_may_act_as_the_one_who_looks_up_and_it_does_not_inherit_the_sight(copy: Copy) -> None:
     members = rows(
         copy,
-        f"""SELECT member::regrole::text, inherit_option, admin_option FROM pg_auth_members
-            WHERE roleid = '{LOOKUP}'::regrole AND member <> 'postgres'::regrole""",
+        """SELECT member::regrole::text, inherit_option, admin_option FROM pg_auth_members
+            WHERE roleid = %s::regrole AND member <> 'postgres'::regrole""",
+        LOOKUP,
     )
     assert members == [(OWNER, False, False)]
-    assert rows(copy, f"SELECT rolcanlogin FROM pg_roles WHERE rolname = '{LOOKUP}'") == [(False,)]
-    assert rows(copy, f"SELECT roleid FROM pg_auth_members WHERE member = '{APP}'::regrole") == []
+    assert rows(copy, "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", LOOKUP) == [(False,)]
+    assert rows(copy, "SELECT roleid FROM pg_auth_members WHERE member = %s::regrole", APP) == []
 
 
 def test_the_functions_that_see_beyond_the_wall_are_a_closed_list(copy: Copy) -> None:
@@ -111,8 +115,9 @@ def test_only_the_application_may_call_them(copy: Copy) -> None:
 def test_the_one_who_looks_up_sees_just_the_columns_it_needs(copy: Copy) -> None:
     sight = rows(
         copy,
-        f"""SELECT table_name, privilege_type, string_agg(column_name::text, ' ' ORDER BY column_name::text)
-            FROM information_schema.role_column_grants WHERE grantee = '{LOOKUP}' GROUP BY 1, 2""",
+        """SELECT table_name, privilege_type, string_agg(column_name::text, ' ' ORDER BY column_name::text)
+            FROM information_schema.role_column_grants WHERE grantee = %s GROUP BY 1, 2""",
+        LOOKUP,
     )
     assert {(table, right): columns for table, right, columns in sight} == {
         ("access_keys", "SELECT"): "account_id active id org_id",
@@ -145,4 +150,4 @@ def test_the_one_who_looks_up_sees_just_the_columns_it_needs(copy: Copy) -> None
 )
 def test_the_application_has_no_more_rights_than_it_needs(copy: Copy, statement: str) -> None:
     with copy.connect(APP) as app, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        app.execute(statement)  # type: ignore[arg-type]
+        app.execute(statement)

@@ -39,7 +39,8 @@ class Stream(RuleBasedStateMachine):
         self._connect()
 
     def _connect(self) -> None:
-        self.session = Session(["1.40"])
+        doubts = self.session.doubts if hasattr(self, "session") else ()
+        self.session = Session(["1.40"], doubts)
         self.session.update(world(*self.wanted))
         self.envoy.connect()
 

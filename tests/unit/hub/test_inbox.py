@@ -101,8 +101,23 @@ def position(sequence: int, version: str) -> link.Position:
         (position(4, "b"), False),
         (link.Position(lane=link.TRUST, sequence=1, version="t"), True),
         (link.Position(lane=link.TRUST), False),
+        (link.Position(lane=link.TOPOLOGY, mesh="m", sequence=9, version="t"), False),
+        (link.Position(lane=link.TOPOLOGY, mesh="m", sequence=9, version="u"), True),
+        (link.Position(lane=link.TOPOLOGY, mesh="m", sequence=1, version="u"), False),
     ],
-    ids=["held", "a later phase of it", "newer", "other content", "older", "another lane", "nothing yet"],
+    ids=[
+        "held",
+        "a later phase of it",
+        "newer",
+        "other content",
+        "older",
+        "another lane",
+        "nothing yet",
+        "read again",
+        "changed",
+        "changed long ago",
+    ],
 )
 def test_only_news_is_sent(offered: link.Position, news: bool) -> None:  # noqa: FBT001
-    assert Holdings(link.Hello(held=[position(5, "a")])).lacks(offered) is news
+    topology = link.Position(lane=link.TOPOLOGY, mesh="m", sequence=2, version="t")
+    assert Holdings(link.Hello(held=[position(5, "a"), topology])).lacks(offered) is news

@@ -5,6 +5,7 @@ import pytest
 from isthmus.model.check import check, check_document, findings, references, referrers
 from isthmus.model.document import Document, Key
 from tests import build
+from tests.ids import steady
 
 AT = "/spec/httpRoute"
 
@@ -92,7 +93,7 @@ def test_a_tcp_route_needs_no_match() -> None:
         (1, {}, {("/port", "unknown_port")}),
         (None, {1: "http", 2: "tcp"}, {("/port", "missing")}),
     ],
-    ids=str,
+    ids=steady,
 )
 def test_a_target_and_its_listeners(port: int | None, ports: dict[int, str], expected: set[tuple[str, str]]) -> None:
     node = build.node("blue", ports=ports)
@@ -154,7 +155,7 @@ def test_a_change_is_checked_with_all_that_stands_on_it() -> None:
         (Key("Route", "all", "router"), []),
         (Key("Attachment", "east"), []),
     ],
-    ids=str,
+    ids=steady,
 )
 def test_a_delete_is_blocked_by(key: Key, blockers: list[str]) -> None:
     """App Mesh's rules (appmesh.md §3.6): backends do not block, nor do placements and bindings."""

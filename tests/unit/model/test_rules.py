@@ -7,6 +7,7 @@ import pytest
 from isthmus.model.check import check_document
 from isthmus.model.document import Document
 from tests import build
+from tests.ids import steady
 
 Json = Any
 AT = "/spec/httpRoute"
@@ -46,7 +47,7 @@ def route_matching(match: Json, protocol: str = "http") -> Document:
         ({"headers": [{"name": "a", "match": {"range": {"start": -5, "end": -4}}}]}, set()),
         ({"queryParameters": [{"name": "", "match": {"exact": ""}}]}, {("/queryParameters/0/name", "too_short")}),
     ],
-    ids=str,
+    ids=steady,
 )
 def test_a_match(match: Json, expected: set[tuple[str, str]]) -> None:
     found = wrong(route_matching(match), build.router(), build.node("blue"))
@@ -66,7 +67,7 @@ def test_a_regex_is_refused_in_re2s_words() -> None:
         ({"methodName": "C"}, {(f"{GRPC}/match/serviceName", "missing")}),
         ({"serviceName": ""}, {(f"{GRPC}/match/serviceName", "too_short")}),
     ],
-    ids=str,
+    ids=steady,
 )
 def test_a_grpc_match(match: Json, expected: set[tuple[str, str]]) -> None:
     assert wrong(route_matching(match, "grpc"), build.router(protocol="grpc"), build.node("blue")) == expected
@@ -86,7 +87,7 @@ def test_a_grpc_match(match: Json, expected: set[tuple[str, str]]) -> None:
             {("/retryPolicy/httpRetryEvents/1", "not_one_of")},
         ),
     ],
-    ids=str,
+    ids=steady,
 )
 def test_timeouts_and_retries(added: Json, expected: set[tuple[str, str]]) -> None:
     found = wrong(build.route(**added), build.router(), build.node("blue"))
@@ -109,7 +110,7 @@ def test_a_route_is_of_exactly_one_type() -> None:
         ({"blue": 0, "green": 0}, set()),
         ({"blue": 100, "green": 1}, {(f"{AT}/action/weightedTargets", "out_of_range")}),
     ],
-    ids=str,
+    ids=steady,
 )
 def test_weights_add_up_to_at_most_100_and_may_all_be_0(shares: Json, expected: set[tuple[str, str]]) -> None:
     assert wrong(build.route(targets=shares), build.router(), build.node("blue"), build.node("green")) == expected
@@ -185,7 +186,7 @@ def test_a_router_without_listeners() -> None:
             },
         ),
     ],
-    ids=str,
+    ids=steady,
 )
 def test_a_gateway_route(match: Json, rewrite: Json, expected: set[tuple[str, str]]) -> None:
     found = wrong(build.gateway_route(match=match, rewrite=rewrite), build.gateway(), build.service())

@@ -1,0 +1,116 @@
+"""Another org's things are not there: every operation of the contract, asked with a victim's names, answers as it does
+for names that nobody has, and writes nothing.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.contract.api.conftest import NEW, THERE, Counts
+
+CANARY = "canary"
+FULL = "111111111111:us-east-1:"
+LISTENING = {"listeners": [{"portMapping": {"port": 80, "protocol": "http"}}]}
+TARGET = {"weightedTargets": [{"virtualNode": CANARY, "weight": 1}]}
+ENTERED = {"target": {"virtualService": {"virtualServiceName": CANARY}}}
+SPECS: dict[str, dict[str, Any]] = {
+    "Attachment": {},
+    "VirtualNode": LISTENING,
+    "VirtualRouter": LISTENING,
+    "VirtualGateway": LISTENING,
+    "VirtualService": {"provider": {"virtualNode": {"virtualNodeName": CANARY}}},
+    "Route": {"httpRoute": {"match": {"prefix": "/"}, "action": TARGET}},
+    "GatewayRoute": {"httpRoute": {"match": {"prefix": "/"}, "action": ENTERED}},
+    "Placement": {"clusters": [CANARY]},
+    "Binding": {"node": CANARY, "match": {"file": CANARY}},
+}
+"""A valid spec of every kind, all named alike."""
+
+
+@pytest.fixture
+async def victim(api: httpx.AsyncClient) -> httpx.AsyncClient:
+    """An org with one of everything, all of the same name."""
+    assert (await api.post("/v1/clusters", json={"name": CANARY, "region": "us-east-1"})).status_code == 201
+    resources = [document(kind, CANARY) for kind in SPECS]
+    made = await api.put(f"/v1/meshes/{CANARY}", json={"spec": {}, "resources": resources}, headers=NEW)
+    assert made.status_code == 201, made.text
+    return api
+
+
+def document(kind: str, name: str) -> dict[str, Any]:
+    """A document, below a parent of the same name where its kind has one."""
+    parent = {"parent": name} if kind in ("Route", "GatewayRoute") else {}
+    return {"kind": kind, "name": name, "spec": SPECS[kind]} | parent
+
+
+def body(operation: str) -> Any:  # noqa: ANN401 - JSON
+    """What the operation takes."""
+    if operation == "changeMesh":
+        return [{"op": "put", "document": document("VirtualNode", "mine")}]
+    kind = operation.removeprefix("put")
+    return {"spec": SPECS.get(kind, {})} if operation.startswith("put") else {}
+
+
+def attempts(contract: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, str]]]:
+    """(operation, method, path with `{mesh}` and `{name}`, precondition) of all that names a thing."""
+    for path, operations in contract["paths"].items():
+        if "{" not in path:
+            continue
+        for method, operation in operations.items():
+            named = re.sub(r"{(name|parent|cluster)}", "{name}", path).replace("{number}", "1")
+            for condition in (NEW, THERE) if method == "put" else (THERE,):
+                yield operation["operationId"], method, named, condition
+
+
+async def test_a_strangers_names_are_as_if_nobody_had_them(
+    victim: httpx.AsyncClient, stranger: httpx.AsyncClient, rows: Counts, hub: None
+) -> None:
+    contract = (await victim.get("/openapi.json")).json()
+    before, tried = rows(), 0
+    for operation, method, path, condition in attempts(contract):
+        for prefix in ("", FULL):
+            if (operation, condition, prefix) == ("putMesh", NEW, ""):
+                continue  # makes a mesh of the stranger's own
+            answers = []
+            for name in (CANARY, "nobody"):
+                url = path.format(mesh=prefix + name, name=name)
+                sent = body(operation) if method in ("put", "post") else None
+                answers.append(await stranger.request(method.upper(), url, json=sent, headers=condition))
+            theirs, nobodys = answers
+            assert theirs.status_code in ((404, 412) if operation == "putMesh" else (404,)), (
+                f"{operation}: {theirs.text}"
+            )
+            assert _told(theirs) == _told(nobodys), operation
+            tried += 1
+    assert rows() == before
+    assert tried > 90
+
+
+def _told(answer: httpx.Response) -> str:
+    """What a refusal says, but for its own id and the name that was asked for."""
+    said = re.sub(r"req_[0-9a-f]{32}", "", answer.text)
+    return said.replace(CANARY, "nobody")
+
+
+@pytest.mark.usefixtures("victim")
+async def test_a_strangers_lists_are_empty(stranger: httpx.AsyncClient) -> None:
+    for path in ("/v1/meshes", "/v1/clusters"):
+        assert (await stranger.get(path)).json() == {"items": [], "next_page_token": None}
+
+
+async def test_one_name_may_be_two_orgs(victim: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+    url = f"/v1/meshes/{CANARY}"
+    mine = await stranger.put(url, json={"spec": {}}, headers=NEW)
+    assert (mine.status_code, mine.json()["resources"]) == (201, [])
+    assert (await stranger.delete(url, headers=THERE)).status_code == 200
+    assert len((await victim.get(url)).json()["resources"]) == len(SPECS)
+
+
+async def test_a_strangers_cluster_cannot_be_attached(victim: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+    await stranger.put("/v1/meshes/mine", json={"spec": {}}, headers=NEW)
+    refused = await stranger.put(f"/v1/meshes/mine/clusters/{CANARY}", json={"spec": {}}, headers=NEW)
+    assert refused.status_code == 422
+    assert len((await victim.get("/v1/clusters")).json()["items"]) == 1

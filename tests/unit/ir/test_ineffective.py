@@ -1,0 +1,96 @@
+"""Ineffective: nothing that a tenant may say is passed over: it has an effect or is reported with the reason."""
+
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Any, get_args
+
+import pytest
+
+from isthmus.ir.ineffective import EFFECTIVE, Shape
+from isthmus.ir.resolve import resolve
+from isthmus.model.definition import Definition
+from isthmus.model.kinds import KINDS
+from isthmus.model.structure import Structure
+from tests import build
+from tests.golden.cases import surroundings
+
+
+def structure(annotation: Any) -> type[Structure] | None:  # noqa: ANN401 - a type
+    """The structure that a field holds, itself or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Structure):
+        return annotation
+    inner = get_args(annotation) if isinstance(annotation, UnionType) or get_args(annotation) else ()
+    return next((found for each in inner if (found := structure(each))), None)
+
+
+def unlike(shape: Shape, of: type[Structure], at: str) -> Iterator[str]:
+    """Where a shape and the model differ in the fields that they have."""
+    assert isinstance(shape, Mapping)
+    for name in sorted(shape.keys() ^ of.model_fields.keys()):
+        yield f"{at}.{name}"
+    for name in shape.keys() & of.model_fields.keys():
+        inner = structure(of.model_fields[name].annotation)
+        if isinstance(shape[name], Mapping) and inner is not None:
+            yield from unlike(shape[name], inner, f"{at}.{name}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
+    shape = EFFECTIVE[kind]
+    assert shape is True or list(unlike(shape, KINDS[kind].spec, kind)) == []
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        (build.mesh(), []),
+        (build.mesh(spec={"egressFilter": {"type": "DROP_ALL"}}), []),
+        (build.mesh(spec={"egressFilter": {"type": "ALLOW_ALL"}}), ["Mesh shop /spec/egressFilter/type"]),
+        (
+            build.mesh(build.node("front", backends=["later.local"])),
+            ["VirtualNode front /spec/backends/0/virtualService/virtualServiceName"],
+        ),
+        (build.mesh(build.service("COLORS.local", node="blue")), ["VirtualService colors.local /name"]),
+        (build.mesh(build.service("a b", node="blue")), ["VirtualService a b /name"]),
+        (
+            build.mesh(build.node("silent", port=None), build.service("s.local", node="silent")),
+            ["VirtualService s.local /spec/provider"],
+        ),
+        (
+            build.mesh(build.node("db", port=5432, protocol="tcp"), build.service("db.local", node="db")),
+            ["VirtualService db.local /spec/provider"],
+        ),
+        (
+            build.mesh(build.node("silent", port=None), build.route("more", targets={"silent": 1}, prefix="/more")),
+            ["Route router/more /spec/httpRoute/action/weightedTargets/0"],
+        ),
+        (
+            build.mesh(build.route("tunnel", match={"method": "CONNECT"})),
+            ["Route router/tunnel /spec/httpRoute/match/method"],
+        ),
+        (build.mesh(build.placement("blue", "north")), ["Placement blue /spec/clusters/0"]),
+        (build.mesh(build.binding("gone", node="gone")), ["Binding gone /spec/node"]),
+        (
+            build.mesh(build.binding("pods", node="blue", match={"iam": {"role": "r"}})),
+            ["Binding pods /spec/match/iam"],
+        ),
+    ],
+    ids=[
+        "a mesh that works",
+        "nothing out: that is what is done",
+        "something out",
+        "a backend that does not exist yet",
+        "two names that differ in case only",
+        "a name that no request can say",
+        "a provider that listens nowhere",
+        "a provider that speaks tcp",
+        "a target that listens nowhere",
+        "a tunnel",
+        "a placement in a cluster that takes no part",
+        "a binding to what is not there",
+        "a workload that cannot be found yet",
+    ],
+)
+def test_what_has_no_effect_is_told(definition: Definition, expected: list[str]) -> None:
+    found = resolve(definition, surroundings(), "east").ineffective
+    assert [f"{each.key} {each.pointer}" for each in found] == expected
