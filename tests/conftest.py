@@ -35,8 +35,8 @@ def postgres_server() -> Iterator[Server]:
 
 @pytest.fixture
 def copy(postgres_server: Server) -> Iterator[Copy]:
-    """A migrated database of this test's own, with its addresses."""
-    with postgres_server.copy() as made:
+    """A migrated database that is this test's until it ends, with its addresses."""
+    with postgres_server.turn() as made:
         yield made
 
 

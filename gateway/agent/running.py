@@ -148,9 +148,9 @@ async def _welcome_wardens(cluster: Cluster, authority: Authority, options: Opti
     ports = Ports(options.wardens_bind, options.wardens_enrol_bind, agents, names)
     server = HostServer(ports, cluster, authority, HostTokens(options.data_dir), now)
     try:
-        await server.start()
         told = {"agents": agents, "enrolment": _beside(agents[0], options.wardens_enrol_bind)}
-        disk.write(options.data_dir / "wardens.json", json.dumps(told).encode())
+        disk.write(options.data_dir / "wardens.json", json.dumps(told).encode())  # who finds the ports open reads this
+        await server.start()
         await asyncio.Event().wait()
     finally:
         await server.stop(GRACE_SECONDS)

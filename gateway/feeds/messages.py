@@ -1,7 +1,7 @@
 """Rows of the store as messages of the link. Versions are digests, so an agent that holds the same is sent nothing."""
 
-import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +26,7 @@ def offer_of(row: tables.Delivery) -> link.Offer:
     return link.Offer(position=position, phase=row.phase, manifest=row.manifest.encode())
 
 
-def trust_of(roots: Sequence[tables.Authority], clusters: Mapping[UUID, tables.Cluster]) -> link.Trust:
+def trust_of(roots: Sequence[tables.Authority], clusters: Mapping[UUID, tables.Cluster], at: datetime) -> link.Trust:
     """Bundles, one per trust domain, never merged; an old and a new root of a domain stand side by side."""
     out = link.Trust()
     for row in roots:
@@ -36,18 +36,22 @@ def trust_of(roots: Sequence[tables.Authority], clusters: Mapping[UUID, tables.C
         pem = x509.load_der_x509_certificate(row.certificate).public_bytes(Encoding.PEM)
         out.bundles[-1].roots_pem.append(pem)
     generation = sum(c.trust_generation for c in clusters.values())
-    out.position.CopyFrom(_position(link.TRUST, "", generation, out))
+    out.position.CopyFrom(_position(link.TRUST, "", generation, out, at))
     return out
 
 
-def imports_of(mesh: UUID, peers: Sequence[Mapping[str, Any]]) -> link.Imports:
+def imports_of(mesh: UUID, peers: Sequence[Mapping[str, Any]], at: datetime) -> link.Imports:
     """The other clusters of a mesh."""
     out = ParseDict({"peers": list(peers)}, link.Imports())
-    out.position.CopyFrom(_position(link.TOPOLOGY, str(mesh), 0, out))
+    out.position.CopyFrom(_position(link.TOPOLOGY, str(mesh), 0, out, at))
     return out
 
 
-def _position(lane: "link.Lane.ValueType", mesh: str, generation: int, content: link.Trust | link.Imports) -> link.Position:
-    """These lanes are read, not stored, so their sequence is the time of reading: it only has to grow."""
+def _position(
+    lane: "link.Lane.ValueType", mesh: str, generation: int, content: link.Trust | link.Imports, at: datetime
+) -> link.Position:
+    """These lanes are read, not stored, so their sequence is the database's time: it only has to grow."""
     version = digest(content.SerializeToString(deterministic=True))
-    return link.Position(lane=lane, mesh=mesh, sequence=time.time_ns() // 1000, generation=generation, version=version)
+    return link.Position(
+        lane=lane, mesh=mesh, sequence=int(at.timestamp() * 1_000_000), generation=generation, version=version
+    )

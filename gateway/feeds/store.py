@@ -5,7 +5,6 @@ stores are synchronous. Nothing here believes a message about who it comes from.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -14,13 +13,14 @@ from uuid import UUID
 import psycopg
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from gateway.feeds.messages import imports_of, offer_of, trust_of
 from gateway.feeds.signing import Issue
 from gateway.hub.feed import Admitted, Here, Joined
 from gateway.proto import link_pb2 as link
-from isthmus.errors import Denied
+from isthmus.errors import Denied, Invalid
 from isthmus.store import hubs, join_tokens, tables
 from isthmus.store.attachments import clusters_of, meshes_of
 from isthmus.store.authorities import Authorities
@@ -110,8 +110,8 @@ class StoreFeed:
         """Of these meshes, those that were deleted; a detached cluster is offered an empty manifest instead."""
 
         def work(session: Session) -> Sequence[link.Withdraw]:
-            gone = Deliveries.deleted(session, agent.org, [UUID(m) for m in meshes])
-            return [link.Withdraw(mesh=str(m), sequence=time.time_ns() // 1000) for m in gone]
+            gone = Deliveries.deleted(session, agent.org, [_mesh_id(m) for m in meshes])
+            return [link.Withdraw(mesh=str(m), sequence=int(_clock(session).timestamp() * 1_000_000)) for m in gone]
 
         return await self._run(agent.org, work)
 
@@ -140,7 +140,7 @@ class StoreFeed:
             near = {own.id: own}
             for mesh in meshes_of(session, agent.org, own.name):
                 near |= {c.id: c for c in clusters_of(session, agent.org, mesh)}
-            return trust_of(Authorities(session, agent.org).trusted(list(near)), near)
+            return trust_of(Authorities(session, agent.org).trusted(list(near)), near, _clock(session))
 
         return await self._run(agent.org, work)
 
@@ -150,8 +150,8 @@ class StoreFeed:
         def work(session: Session) -> Sequence[link.Imports]:
             own, _ = _whose(session, agent)
             topology = Topology(session, agent.org)
-            meshes = meshes_of(session, agent.org, own.name)
-            return [imports_of(mesh, topology.imports(own.id, mesh)) for mesh in meshes]
+            meshes, now = meshes_of(session, agent.org, own.name), _clock(session)
+            return [imports_of(mesh, topology.imports(own.id, mesh), now) for mesh in meshes]
 
         return await self._run(agent.org, work)
 
@@ -159,7 +159,7 @@ class StoreFeed:
         """Note when an offer left for the agent, the first time."""
 
         def work(session: Session) -> None:
-            key = (agent.org, UUID(position.mesh), agent.cluster, position.sequence)
+            key = (agent.org, _mesh_id(position.mesh), agent.cluster, position.sequence)
             row = session.get(tables.Delivery, key)
             if row is not None and row.sent_at is None:
                 row.sent_at = datetime.now(UTC)
@@ -190,7 +190,7 @@ class StoreFeed:
         for position in beat.applied:
             if position.lane != link.DEFINITION:
                 continue
-            mesh = UUID(position.mesh)
+            mesh = _mesh_id(position.mesh)
             row = Deliveries(session, replica.org_id, mesh).newest(replica.cluster_id)
             if row is not None and row.version == position.version and row.applied_at is None:
                 row.applied_at = datetime.now(UTC)
@@ -199,12 +199,12 @@ class StoreFeed:
     def _summary(self, session: Session, agent: AgentId, summary: link.Summary) -> None:
         content = _whole(summary)
         del content["generation"], content["mesh"]
-        Topology(session, agent.org).summarise(agent.cluster, UUID(summary.mesh), summary.generation, content)
+        Topology(session, agent.org).summarise(agent.cluster, _mesh_id(summary.mesh), summary.generation, content)
 
     def _acks(self, session: Session, agent: AgentId, acks: link.Acks) -> None:
         """Counts of a version that is no longer the cluster's newest are history and change nothing."""
         for view in acks.views:
-            mesh = UUID(view.mesh)
+            mesh = _mesh_id(view.mesh)
             row = Deliveries(session, agent.org, mesh).newest(agent.cluster, lock=True)
             if row is None or row.version != view.manifest:
                 continue
@@ -213,7 +213,7 @@ class StoreFeed:
 
     def _refusal(self, session: Session, agent: AgentId, refusal: link.Refusal) -> None:
         """An agent that will not apply an offer counts as a refusal of the revision, in its own words."""
-        mesh = UUID(refusal.position.mesh)
+        mesh = _mesh_id(refusal.position.mesh)
         row = Deliveries(session, agent.org, mesh).newest(agent.cluster, lock=True)
         if row is None or row.version != refusal.position.version:
             return
@@ -247,6 +247,19 @@ class StoreFeed:
             except psycopg.OperationalError:
                 yield EVERYTHING
                 await asyncio.sleep(0.5)
+
+
+def _mesh_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid.one("/mesh", "not_a_mesh_id", f"{text!r} is no mesh id") from None
+
+
+def _clock(session: Session) -> datetime:
+    """Database time, which all hubs share."""
+    now: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return now
 
 
 def _confirm(session: Session, agent: AgentId, epoch: int) -> None:

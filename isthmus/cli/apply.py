@@ -28,7 +28,8 @@ def register(app: typer.Typer) -> None:
         from isthmus.cli.client import Client
 
         entries = [entry for path in _files(file) for entry in applying.read(path)]
-        _show([row.json() for row in applying.apply(Client.found(), entries, mesh)], output)
+        with Client.found() as client:
+            _show([row.json() for row in applying.apply(client, entries, mesh)], output)
 
 
 def _files(path: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import httpx
 
@@ -38,7 +38,7 @@ class Client:
         self._http = httpx.Client(base_url=api.rstrip("/") + "/v1", headers=headers, timeout=timeout)
 
     @classmethod
-    def found(cls) -> "Client":
+    def found(cls) -> Self:
         """From the environment or the stored login; a message saying how, if there is neither."""
         stored: dict[str, str] = {}
         if credentials_file().exists():
@@ -48,6 +48,12 @@ class Client:
         if not api or not token:
             fail("not signed in: set ISTHMUS_API and ISTHMUS_TOKEN, or run `isthmus login --api URL`")
         return cls(api, token)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def call(
         self,

@@ -20,12 +20,13 @@ def register(app: typer.Typer) -> None:
         output: Output = Form.TABLE,
     ) -> None:
         """Register a cluster and print the one command that runs its agent."""
+        from isthmus.cli import urls
         from isthmus.cli.client import Client  # heavy, only when run
 
-        client = Client.found()
         body = {"name": name, "region": region} | ({"network": network} if network else {})
-        cluster = client.post("/clusters", body)
-        token = client.post(f"/clusters/{name}/join-tokens", {})
+        with Client.found() as client:
+            cluster = client.post("/clusters", body)
+            token = client.post(f"/clusters/{urls.part(name)}/join-tokens", {})
         if output is Form.JSON:
             show_json({"cluster": cluster, "join_token": token})
         else:
@@ -35,16 +36,20 @@ def register(app: typer.Typer) -> None:
     @group.command("get")
     def get(name: Annotated[str, typer.Argument(help="its name")]) -> None:
         """Show a cluster's page of facts."""
+        from isthmus.cli import urls
         from isthmus.cli.client import Client
 
-        show_json(Client.found().get(f"/clusters/{name}"))
+        with Client.found() as client:
+            show_json(client.get(f"/clusters/{urls.part(name)}"))
 
     @group.command("join-token")
     def join_token(name: Annotated[str, typer.Argument(help="its name")], output: Output = Form.TABLE) -> None:
         """Make a token for one more agent replica."""
+        from isthmus.cli import urls
         from isthmus.cli.client import Client
 
-        token = Client.found().post(f"/clusters/{name}/join-tokens", {})
+        with Client.found() as client:
+            token = client.post(f"/clusters/{urls.part(name)}/join-tokens", {})
         if output is Form.JSON:
             show_json(token)
         else:

@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
         from isthmus.demo.run import Options
         from isthmus.embedded.places import InUse
         from isthmus.embedded.ports import PortTaken
-        from isthmus.embedded.rise import NotReady
+        from isthmus.embedded.waiting import NotReady
 
         options = Options(data_dir, port_base, ready_file, json)
         try:

@@ -57,11 +57,12 @@ def register(app: typer.Typer) -> None:
         from isthmus.cli import urls  # heavy, only when run
         from isthmus.cli.client import Client  # heavy, only when run
 
-        client, path = Client.found(), _path(kind, mesh, parent)
-        if name is not None:
-            show_json(client.get(f"{path}/{urls.part(name)}"))
-            return
-        items = list(client.listed(path))
+        path = _path(kind, mesh, parent)
+        with Client.found() as client:
+            if name is not None:
+                show_json(client.get(f"{path}/{urls.part(name)}"))
+                return
+            items = list(client.listed(path))
         if output is Form.JSON:
             show_json({"items": items})
         else:

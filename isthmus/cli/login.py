@@ -18,7 +18,8 @@ def register(app: typer.Typer) -> None:
         """Check the token against the API, then store both."""
         from isthmus.cli.client import Client, credentials_file  # heavy, only when run
 
-        Client(api, token).get("/meshes?page_size=1")
+        with Client(api, token) as client:
+            client.get("/meshes?page_size=1")
         path = credentials_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

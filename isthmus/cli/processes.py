@@ -47,7 +47,7 @@ def worker() -> None:
 
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     options = ["--pool", "threads", "--concurrency", str(WORKER_THREADS), "--loglevel", "WARNING", *quiet]
-    create_worker(settings).worker_main(["worker", *options])
+    create_worker(settings).worker_main(["--quiet", "worker", *options])
 
 
 def beat() -> None:

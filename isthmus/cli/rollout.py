@@ -25,14 +25,17 @@ def register(app: typer.Typer) -> None:
         output: Output = Form.TABLE,
     ) -> None:
         """Show where a revision is live. Exit 0: live; 1: not (yet); 4: halted or rejected."""
-        from isthmus.cli.client import HALTED, Client  # heavy, only when run
+        from isthmus.cli import urls  # heavy, only when run
+        from isthmus.cli.client import HALTED, Client
 
-        client, deadline = Client.found(), time.monotonic() + timeout
-        number = revision if revision is not None else client.get(f"/meshes/{mesh}")["meta"]["head"]
-        found = client.get(f"/meshes/{mesh}/revisions/{number}")
-        while wait and found["status"] not in OVER and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-            found = client.get(f"/meshes/{mesh}/revisions/{number}")
+        path, deadline = urls.mesh(mesh), time.monotonic() + (timeout if wait else 0)
+        with Client.found() as client:
+            number = revision if revision is not None else client.get(path)["meta"]["head"]
+            while True:
+                found = client.get(f"{path}/revisions/{number}")
+                if found["status"] in OVER or time.monotonic() >= deadline:
+                    break
+                time.sleep(POLL_SECONDS)
         _show(found, output)
         code = {"live": 0, "partly_live": 0, "halted": HALTED, "rejected": HALTED}.get(found["status"], 1)
         raise typer.Exit(code)

@@ -52,15 +52,14 @@ class Clusters:
         instances.write_text(yaml.safe_dump(dict(self._plan.discovery(cluster)), sort_keys=False))
         enrolment, serve = self._plan.agent(cluster)
         joining = ["--hub", ",".join(token["hubs"]), "--hub-ca", token["hub_ca"], "--join-token", token["token"]]
-        serving = ["--instances", str(instances), "--enrolment-bind", enrolment, "--bind", serve]
+        serving = ["--instances", str(instances), "--wardens-enrol-bind", enrolment, "--wardens-bind", serve]
         command = ["agent", *joining, *serving, "--data-dir", str(self._agent_folder(cluster))]
         return _program(f"agent-{cluster}", command, ready=listens(enrolment))
 
     def warden(self, user: User, cluster: str) -> Program:
         """The warden of a cluster's one host, with a host token from the agent, which must be running."""
-        made = user.command(
-            "agent", "host-token", "--data-dir", str(self._agent_folder(cluster)), "--host", cluster, "-o", "json"
-        )
+        folder = str(self._agent_folder(cluster))
+        made = user.command("agent", "host-token", "--data-dir", folder, "--host", cluster, "--json")
         token = json.loads(made)
         joining = ["--agent", token["agent"], "--agent-ca", token["agent_ca"], "--host-token", token["token"]]
         folders = ["--warden-dir", str(self._sockets(cluster)), "--data-dir", str(self._folder(cluster) / "warden")]

@@ -16,10 +16,11 @@ from isthmus.embedded import ports
 from isthmus.embedded.first_start import Credentials
 from isthmus.embedded.installation import Installation
 from isthmus.embedded.places import Places
-from isthmus.embedded.rise import rise, supervised, wait
+from isthmus.embedded.rise import rise
 from isthmus.embedded.steps import Steps
 from isthmus.embedded.supervisor import Supervisor
 from isthmus.embedded.up import stop_on_signals
+from isthmus.embedded.waiting import supervised, wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from isthmus.demo.layout import Layout
 from isthmus.demo.shop import Peers, Sample, Shop, sample, weights
 from isthmus.demo.user import ANY, NEW, User, live
 from isthmus.embedded.installation import POSTGRES, VALKEY, Installation, hub_name
-from isthmus.embedded.rise import wait
 from isthmus.embedded.supervisor import Supervisor
+from isthmus.embedded.waiting import wait
 
 REQUESTS = 200
 LIVE_SECONDS, RESTART_SECONDS, FOLLOW_SECONDS = 20.0, 5.0, 10.0

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from isthmus.embedded.installation import environment, isthmus
-from isthmus.embedded.rise import NotReady
+from isthmus.embedded.waiting import NotReady
 
 API_SECONDS, COMMAND_SECONDS, REQUEST_SECONDS = 10.0, 60.0, 5.0
 NEW, ANY = {"If-None-Match": "*"}, {"If-Match": "*"}

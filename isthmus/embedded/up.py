@@ -7,17 +7,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus import values
 from isthmus.embedded import ports
-from isthmus.embedded.first_start import Credentials
 from isthmus.embedded.installation import Installation
 from isthmus.embedded.places import InUse, Places, default_root, write_private
-from isthmus.embedded.rise import NotReady, rise, supervised
 from isthmus.embedded.steps import Steps
 from isthmus.embedded.supervisor import Supervisor
 from isthmus.embedded.tail import Tail
+from isthmus.embedded.waiting import NotReady, supervised
+
+if TYPE_CHECKING:
+    from isthmus.embedded.first_start import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,15 @@ def run(options: Options) -> None:
         regions = tuple(values.region(name) for name in options.regions)
         installation = Installation(places, ports.check_base(options.port_base), regions)
         with places.lock():
+            if options.ready_file:
+                options.ready_file.unlink(missing_ok=True)  # what a run that was killed said no longer holds
             ports.claim(installation.ports())
             _run(options, installation)
     except (InUse, NotReady, ports.PortTaken, ValueError) as e:
         sys.exit(f"isthmus up: {e}")
 
 
-def ready(installation: Installation, credentials: Credentials) -> Mapping[str, Any]:
+def ready(installation: Installation, credentials: "Credentials") -> Mapping[str, Any]:
     """What the ready file says (contracts.md). `hub` is what `isthmus agent --hub` takes."""
     return {
         "api": installation.api,
@@ -70,6 +74,8 @@ def _run(options: Options, installation: Installation) -> None:
     tail = None if options.json else Tail(installation.places.logs, sys.stdout)
 
     def work() -> None:
+        from isthmus.embedded.rise import rise  # noqa: PLC0415 - heavy, so imported while PostgreSQL starts
+
         said = ready(installation, rise(installation, supervisor, steps))
         if options.ready_file:
             write_private(options.ready_file, said)
@@ -78,8 +84,6 @@ def _run(options: Options, installation: Installation) -> None:
             sys.stdout.flush()
         steps.say(f"ready after {time.monotonic() - begin:.1f} s\n{_told(installation, said)}")
 
-    if options.ready_file:
-        options.ready_file.unlink(missing_ok=True)  # one of a former run would say that we are ready
     try:
         supervised(supervisor, work)
     finally:

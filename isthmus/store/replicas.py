@@ -1,7 +1,7 @@
 """replicas: the agents of a cluster: who may speak, since when, and what they last said.
 
-Epochs fence per replica: whoever opens a stream gets the next epoch, and an older copy of the same replica (a restored
-disk, a partitioned twin) is refused from then on.
+Epochs fence per replica: a process that begins its life gets the next epoch, and an older copy of the same replica (a
+restored disk, a partitioned twin) is refused from then on.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,11 @@ class Replicas:
         return row
 
     def admit(self, agent: AgentId, key_hash: bytes, epoch: int, said: dict[str, Any]) -> int:
-        """Open a stream: the replica's new epoch. Denied for another key or an epoch older than the newest."""
+        """Open a stream: the replica's epoch. Denied for another key or an epoch older than the newest.
+
+        A life of the agent begins with 0 and gets the next epoch; it keeps it over reconnects, so an answer that was
+        lost costs nothing. An epoch ahead of ours means that the database was restored: it is taken over.
+        """
         row = self.known(agent)
         if row.key_hash != key_hash:
             raise Denied(f"replica {agent.replica} has enrolled anew with another key")
@@ -60,7 +64,7 @@ class Replicas:
             raise Denied(
                 f"replica {agent.replica} is at epoch {row.epoch}; an older copy of it (epoch {epoch}) is fenced"
             )
-        row.epoch += 1
+        row.epoch = epoch or row.epoch + 1
         row.version, row.features, row.hub = said["version"], said["features"], said["hub"]
         return row.epoch
 

@@ -108,6 +108,7 @@ class Session:
         subscription = self._types[flight.kind]
         if request.HasField("error_detail"):
             subscription.rejected(flight.changes, request.error_detail.message)
+            subscription.prune(self._wanting(subscription))  # it may speak of what is wanted no longer
         else:
             subscription.accepted(flight.changes, flight.removed)
 

@@ -20,6 +20,11 @@ def packed(message: Message) -> Any:
     return Any(type_url=f"type.googleapis.com/{message.DESCRIPTOR.full_name}", value=body)
 
 
+LONGEST = (2**63 // 10**9 - 1) * 1000
+"""Envoy counts nanoseconds in 64 bits and refuses what does not fit: 292 years stand for everything beyond."""
+
+
 def lasting(milliseconds: int) -> Duration:
     """A duration."""
+    milliseconds = min(milliseconds, LONGEST)
     return Duration(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)

@@ -101,24 +101,23 @@ async def test_an_expired_token_is_refused(gate: Gate) -> None:
     assert gate.replicas() == []
 
 
-@pytest.mark.parametrize(
-    "forge",
-    [
-        lambda token: token[:-1] + ("a" if token[-1] != "a" else "b"),
-        lambda token: token.upper(),
-        lambda token: token + " ",
-        lambda token: token + "\0",
-        lambda token: token[: len(token) // 2],
-        lambda _: "",
-        lambda _: "%",
-        lambda _: "' OR 1=1 --",
-        lambda _: "x" * 10_000,
-    ],
-    ids=["a letter changed", "upper case", "a space", "a null", "half", "nothing", "a wildcard", "SQL", "long"],
-)
-async def test_a_forged_token_is_refused_and_spends_nothing(gate: Gate, forge: Callable[[str], str]) -> None:
+FORGERIES: dict[str, Callable[[str], str]] = {
+    "a letter changed": lambda token: token[:-1] + ("a" if token[-1] != "a" else "b"),
+    "upper case": lambda token: token.upper(),
+    "a space more": lambda token: token + " ",
+    "a null more": lambda token: token + "\0",
+    "half of it": lambda token: token[: len(token) // 2],
+    "nothing": lambda _: "",
+    "a wildcard": lambda _: "%",
+    "SQL": lambda _: "' OR 1=1 --",
+    "very long": lambda _: "x" * 10_000,
+}
+
+
+async def test_forged_tokens_are_refused_and_spend_nothing(gate: Gate) -> None:
     token = gate.token()
-    assert await gate.try_join(forge(token)) is grpc.StatusCode.PERMISSION_DENIED
+    answers = {name: await gate.try_join(forge(token)) for name, forge in FORGERIES.items()}
+    assert answers == dict.fromkeys(FORGERIES, grpc.StatusCode.PERMISSION_DENIED)
     assert isinstance(await gate.try_join(token), link.LinkCertificate)
 
 

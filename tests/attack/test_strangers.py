@@ -1,5 +1,6 @@
-"""Another org's things are not there: every operation of the contract, asked with a victim's names, answers as it does
-for names that nobody has, and writes nothing.
+"""Another org's things are not there, whatever operation asks for them.
+
+Every operation of the contract, asked with a victim's names, answers as for names that nobody has, and writes nothing.
 """
 
 import re

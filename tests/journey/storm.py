@@ -22,8 +22,8 @@ from isthmus.embedded import ports
 from isthmus.embedded.first_start import ACCOUNT, make_keys, make_org
 from isthmus.embedded.installation import STORES, Installation
 from isthmus.embedded.places import Places
-from isthmus.embedded.rise import supervised, wait
 from isthmus.embedded.supervisor import Supervisor
+from isthmus.embedded.waiting import supervised, wait
 from isthmus.store import tables
 from isthmus.store.database import Database
 from isthmus.store.meshes import Meshes

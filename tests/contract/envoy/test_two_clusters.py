@@ -20,7 +20,7 @@ PLAIN = "plain.local"
 BOTH = {"blue-1": 2, "blue-2": 2}
 
 
-def definition(world: World, match: Any = None) -> Definition:  # noqa: ANN401 - JSON
+def definition(world: World, match: Any = None, rewrite: Any = None) -> Definition:  # noqa: ANN401 - JSON
     """`front` and `ingress` in east may call `blue`, which runs in west only; `front` also `plain`, without a proxy."""
     port = world.port
     return build.mesh(
@@ -32,7 +32,7 @@ def definition(world: World, match: Any = None) -> Definition:  # noqa: ANN401 -
         build.service(PLAIN, node="plain"),
         build.placement("blue", "west"),
         build.placement("plain", "east"),
-        build.gateway_route(prefix="/shop"),
+        build.gateway_route(prefix="/shop", rewrite=rewrite),
         targets={"blue": 100},
         settings={"transport": world.transport},
     )
@@ -87,6 +87,30 @@ def test_a_gateway_rewrites_and_applies_the_services_routes(world: World) -> Non
     caller = answer.said["headers"]["x-forwarded-client-cert"].rpartition("URI=")[2]
     assert caller == "spiffe://east-1.acme.isthmus.internal/mesh/shop/gateway/ingress"
     assert ask(world.ingress_at, world.ingress, "shop.example.com", "/elsewhere").status == 404
+
+
+def test_a_gateway_keeps_the_callers_host_where_it_is_told_to(world: World) -> None:
+    def seen() -> Any:  # noqa: ANN401 - JSON
+        headers = {"x_app_mesh_virtual_service": "other.local"}
+        return ask(world.ingress_at, world.ingress, "shop.example.com", "/shop/a", **headers).said
+
+    world.apply(definition(world, rewrite={"hostname": {"defaultTargetHostname": "DISABLED"}}))
+    until(lambda: seen()["headers"]["host"] == "shop.example.com")
+    assert seen()["path"] == "/a"
+    assert "x-app-mesh-virtual-service" not in seen()["headers"]
+    world.apply(definition(world))
+    until(lambda: seen()["headers"]["host"] == "colors.local")
+    assert "x-app-mesh-virtual-service" not in seen()["headers"]
+
+
+def test_callers_do_not_notice_an_instance_that_fails(world: World) -> None:
+    failing = next(app for app in world.apps if app.name == "blue-1")
+    failing.status = 503
+    try:
+        assert answered(world, 20) == {"blue-2": 20}
+    finally:
+        failing.status = 200
+    until(lambda: answered(world) == BOTH)
 
 
 def test_an_instance_without_a_proxy_answers_in_plaintext_where_the_mesh_allows_it(world: World) -> None:

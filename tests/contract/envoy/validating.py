@@ -49,8 +49,8 @@ def _elsewhere(listener: Json) -> Json:
     """A second listener of the same sort: two may share neither name nor address."""
     moved = listener | {"name": f"{listener['name']}/filled"}
     if "address" in listener:
-        port = listener["address"]["socket_address"]["port_value"]
-        moved["address"] = {"socket_address": {"address": "127.0.0.3", "port_value": port}}
+        at = listener["address"]["socket_address"]
+        moved["address"] = {"socket_address": at | {"address": at["address"].replace("127.0.0.", "127.1.0.")}}
     return moved
 
 

@@ -71,11 +71,12 @@ class Agent:
 
     call: Any
     welcome: link.Welcome
+    reading: asyncio.Task[Any] | None = None
 
     async def next(self, kind: str) -> Any:  # noqa: ANN401 - one of link.FromHub's members
         """The next message, which must be of this kind."""
-        async with asyncio.timeout(DEADLINE):
-            message = await self.call.read()
+        message = await asyncio.wait_for(self._read(), DEADLINE)
+        self.reading = None
         assert message is not grpc.aio.EOF, await self.call.code()
         assert message.WhichOneof("body") == kind, message
         return getattr(message, kind)
@@ -83,7 +84,12 @@ class Agent:
     async def silence(self, seconds: float = 1.3) -> None:
         """Nothing comes, over more than one of the hub's rounds."""
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(self.call.read())), seconds)
+            await asyncio.wait_for(asyncio.shield(self._read()), seconds)
+
+    def _read(self) -> asyncio.Task[Any]:
+        """The read under way: cancelling one would cancel the whole call."""
+        self.reading = self.reading or asyncio.create_task(self.call.read())
+        return self.reading
 
     async def say(self, **body: Any) -> None:  # noqa: ANN401 - one of link.FromAgent's members
         await self.call.write(link.FromAgent(**body))
@@ -92,6 +98,7 @@ class Agent:
         """How the hub ended the stream: status and stable code."""
         async with asyncio.timeout(DEADLINE):
             code = await self.call.code()
+            await asyncio.gather(*([self.reading] if self.reading else []), return_exceptions=True)
             return code, dict(await self.call.trailing_metadata())["isthmus-code"]
 
 

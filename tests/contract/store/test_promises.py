@@ -437,5 +437,6 @@ def test_whoever_dies_every_change_is_seen_by_a_later_effect(desk: Desk) -> None
         thread.join()
     with desk.copy.connect() as admin:
         row = admin.execute("SELECT head, copied FROM counter").fetchone()
+        admin.execute("DROP TABLE counter")
     assert row
     assert row[0] == row[1] > 100

@@ -194,6 +194,8 @@ def test_with_the_stores_own_filters_off_row_level_security_alone_holds(
     mine, theirs = seed(database, org, ACCOUNT, "mine"), seed(database, other_org, OTHER_ACCOUNT, "theirs")
     with database.tenant(org) as session:
         honest = everything(session, org, mine)
+    with database.tenant(other_org) as session:
+        promised = session.scalars(select(tables.Promise.id)).one()
     unfiltered = closing(WithoutFilters(copy.url))
     with unfiltered.tenant(org) as session:
         assert everything(session, org, mine) == honest
@@ -207,7 +209,7 @@ def test_with_the_stores_own_filters_off_row_level_security_alone_holds(
         assert Revisions(session, other_org, theirs).get(Key("VirtualNode", "blue")) is None
         assert Revisions(session, other_org, theirs).revisions(None, 10) == []
         assert Clusters(session, other_org).get("east").org_id == org
-        assert Promises(session, other_org).process(2) is None
+        assert Promises(session, other_org).process(promised) is None
 
 
 def test_the_sabotage_of_the_filters_is_real(

@@ -37,6 +37,7 @@ class Up:
 
     def start(self) -> dict[str, Any]:
         """Start it; what its ready file says once it is there."""
+        self.ready_file.unlink(missing_ok=True)
         self.process = self.run()
         until(self._is_ready, READY_SECONDS)
         said: dict[str, Any] = json.loads(self.ready_file.read_text())

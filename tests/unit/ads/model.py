@@ -5,7 +5,6 @@ does not have, and a cluster taken away under routes that use it.
 """
 
 from collections import deque
-from collections.abc import Callable
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.listener.v3 import listener_pb2
@@ -27,6 +26,7 @@ class Envoy:
         self.inbox: deque[Response] = deque()
         self.outbox: deque[Request] = deque()
         self._late: list[Request] = []
+        self._watched: set[str] = set()
         self._asked: set[Type] = set()
 
     def connect(self) -> None:
@@ -37,7 +37,8 @@ class Envoy:
         self._asked.clear()
         self.warming &= self._eds_clusters() - self.live[EDS].keys()
         self._first(CDS)
-        if self._eds_clusters():
+        self._watched = self._eds_clusters()
+        if self._watched:
             self._first(EDS, *self._eds_clusters())
         self._first(LDS)
         if self._route_names():
@@ -54,10 +55,7 @@ class Envoy:
         self.recorded[kind] |= {r.name: r.version for r in response.resources if r.name in self.live[kind]}
         for name in response.removed_resources:
             self.recorded[kind].pop(name, None)
-        if kind == CDS and self.warming:
-            self._late.append(ack(response))  # withheld while any cluster warms
-        else:
-            self.outbox.append(ack(response))
+        (self._late if kind == CDS else self.outbox).append(ack(response))  # a CDS ACK is withheld while any cluster warms
         self._warmed()
 
     def _warmed(self) -> None:
@@ -72,7 +70,7 @@ class Envoy:
             assert not using, f"cluster {name} was taken from under {using}"
             self.live[CDS].pop(name, None)
             self.warming.discard(name)
-            self._let_go(EDS, {name})
+            self._let_go(EDS, {name} & self._watched)
         for resource in response.resources:
             if BAD.encode() in resource.resource.value:
                 bad.append(resource.name)
@@ -81,6 +79,9 @@ class Envoy:
             if resource.name in self._eds_clusters():
                 self.warming.add(resource.name)
                 self._want(EDS, resource.name)
+            else:
+                self.warming.discard(resource.name)
+                self._let_go(EDS, {resource.name} & self._watched)
         return f"Error adding/updating cluster(s) {', '.join(bad)}: no" if bad else ""
 
     def _endpoints(self, response: Response) -> str:
@@ -137,13 +138,18 @@ class Envoy:
         return {name for name in found if name}
 
     def _want(self, kind: Type, name: str) -> None:
+        if kind == EDS:
+            if name in self._watched:
+                return  # a changed cluster does not ask again
+            self._watched.add(name)
         if kind not in self._asked:
             self._first(kind, name)
-        elif name not in self.live[kind]:
+        else:
             self.outbox.append(Request(type_url=TYPE_URL[kind], resource_names_subscribe=[name]))
 
     def _let_go(self, kind: Type, names: set[str]) -> None:
-        gone = sorted(names & (self.live[kind].keys() | names))
+        gone = sorted(names)
+        self._watched -= names
         for name in gone:
             self.live[kind].pop(name, None)
             self.recorded[kind].pop(name, None)
@@ -154,6 +160,3 @@ class Envoy:
         self._asked.add(kind)
         held = {n: v for n, v in self.recorded[kind].items() if not names or n in names}
         self.outbox.append(asks(kind, *sorted(names), held=held))
-
-
-Deliver = Callable[[Request], list[Response]]

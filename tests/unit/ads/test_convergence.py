@@ -117,7 +117,7 @@ class Stream(RuleBasedStateMachine):
 
     def _check_held(self) -> None:
         assert self.session.nacks == ()
-        assert not self.envoy.warming, "a cluster waits 15 s for endpoints that nobody sends"
+        assert not self.envoy.warming, f"{self.envoy.warming} wait 15 s for endpoints that nobody sends"
         eds = {r.name for r in self.wanted if r.type == EDS}
         for kind in (CDS, LDS, RDS):
             assert self.envoy.live[kind] == {r.name: r.body for r in self.wanted if r.type == kind}, kind
