@@ -10,8 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.problems import MEDIA_TYPE
-
-REF = "#/components/schemas/"
+from api.schemas import REF, components
 
 
 def says(answer: str, *, body: str | None = None, made: bool = False, at: int = 200) -> dict[str, Any]:
@@ -29,8 +28,6 @@ def document(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI 3.1 document, made once."""
     if app.openapi_schema:
         return app.openapi_schema
-    from api.schemas import components  # noqa: PLC0415 - thousands of lines of schema, for those who ask
-
     made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     made.setdefault("components", {})["schemas"] = components()
     for operations in made["paths"].values():

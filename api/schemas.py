@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from api.openapi import REF
 from api.problems import ONLY_HTTP
 from isthmus.model.definition import Settings
 from isthmus.model.kinds import KINDS
 
 Schema = dict[str, Any]
+
+REF = "#/components/schemas/"
 
 TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}

@@ -89,7 +89,7 @@ def rows(copy: Copy) -> Iterator[Counts]:
 
         def counts() -> Mapping[str, int]:
             return {
-                str(name): int(connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # type: ignore[index,arg-type] # noqa: S608 - a catalogue's names
+                str(name): int(connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # type: ignore[index]  # noqa: S608 - a catalogue's names
                 for (name,) in named
             }
 

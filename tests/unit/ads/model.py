@@ -88,6 +88,7 @@ class Envoy:
         asked = self._eds_clusters()
         for resource in response.resources:
             if BAD.encode() in resource.resource.value:
+                self.warming.clear()  # a refusal ends the waiting of all (EdsClusterImpl::onConfigUpdateFailed)
                 return "malformed IP address"  # those before it are applied
             if resource.name in asked:
                 self.live[EDS][resource.name] = resource.resource.value
