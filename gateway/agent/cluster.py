@@ -13,11 +13,11 @@ from dataclasses import replace
 
 from gateway.agent.acks import Sighting, heard, next_change, unheard
 from gateway.agent.discovery import Found
-from gateway.agent.lines import line
 from gateway.agent.offers import Mesh, Refused
 from gateway.agent.settling import Settled, settle
 from gateway.agent.state import trusting
 from gateway.agent.world import Place, World
+from gateway.edge.lines import line
 from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyReport
 

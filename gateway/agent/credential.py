@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.agent import disk
+from gateway.edge import disk
 from gateway.proto import link_pb2 as link
 from isthmus.pki import chain, rules, verify
 from isthmus.pki.chain import Untrusted

@@ -19,8 +19,8 @@ from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
 from gateway.agent.host_session import HostSession, certificate
 from gateway.agent.host_tokens import HostTokens
-from gateway.agent.lines import line
 from gateway.agent.server_tls import ServerTls
+from gateway.edge.lines import line
 from gateway.proto import host_pb2 as host
 from gateway.proto import host_pb2_grpc
 from isthmus.errors import Denied, Invalid, IsthmusError, Kind

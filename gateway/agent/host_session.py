@@ -12,8 +12,8 @@ from datetime import datetime
 
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
-from gateway.agent.lines import line
 from gateway.agent.plans import Plan
+from gateway.edge.lines import line
 from gateway.proto import host_pb2 as host
 from isthmus.errors import Denied, IsthmusError
 from isthmus.pki import chain, csr

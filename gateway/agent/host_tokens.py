@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from gateway.agent import disk
+from gateway.edge import disk
 from isthmus.errors import Denied
 from isthmus.values import Secret
 

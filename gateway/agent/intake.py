@@ -12,9 +12,9 @@ from uuid import UUID
 
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
-from gateway.agent.lines import line
 from gateway.agent.offers import Refused, accept, good
 from gateway.agent.state import State
+from gateway.edge.lines import line
 from gateway.proto import link_pb2 as link
 from isthmus.errors import Invalid, Unavailable
 from isthmus.pki.bundle import Bundle

@@ -12,13 +12,13 @@ from datetime import datetime
 
 import grpc
 
-from gateway.agent import backoff
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
-from gateway.agent.lines import line
 from gateway.agent.membership import Membership
 from gateway.agent.state import State
 from gateway.agent.stream import Stream
+from gateway.edge import backoff
+from gateway.edge.lines import line
 from gateway.proto.link_pb2_grpc import LinkStub
 from isthmus.errors import Unavailable
 

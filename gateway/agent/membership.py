@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from gateway.agent import backoff, enrol
+from gateway.agent import enrol
 from gateway.agent.credential import Credential, due
-from gateway.agent.lines import line
+from gateway.edge import backoff
+from gateway.edge.lines import line
 from isthmus.errors import Denied, Unavailable
 from isthmus.pki.link_ca import fingerprint
 from isthmus.values import Secret

@@ -1,21 +1,12 @@
-"""presented: the chain that a server shows before anything of it is believed: how a pinned CA is found.
+"""presented: the link CA of a hub, believed because the operator pinned it."""
 
-Nothing is sent and nothing is trusted here. gRPC cannot show a chain that it does not trust, so this one handshake is
-OpenSSL's own; whoever is behind it is checked again by gRPC, with the pinned CA as its only root.
-"""
-
-import socket
-import struct
 from datetime import datetime
 
 from cryptography import x509
-from OpenSSL import SSL
 
 from gateway.agent.credential import base_of
-from isthmus.errors import Unavailable
-from isthmus.pki import chain, link_ca, path, verify
-
-_SECONDS = 10
+from gateway.edge.presented import presented
+from isthmus.pki import link_ca, path, verify
 
 
 def pinned_ca(address: str, pin: str, now: datetime) -> x509.Certificate:
@@ -23,27 +14,8 @@ def pinned_ca(address: str, pin: str, now: datetime) -> x509.Certificate:
 
     Untrusted if the chain lacks that CA, does not lead to it, or if it is no link CA; Unavailable without an answer.
     """
-    shown = _shown(address)
-    chain.check_limits(shown)
+    shown = presented(address)
     found = link_ca.pinned(shown, pin)
     verify.link_authority(found, base_of(found), now=now)
     path.leads([c for c in shown if c != found] or shown, [found], now)
     return found
-
-
-def _shown(address: str) -> tuple[x509.Certificate, ...]:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_alpn_protos([b"h2"])  # gRPC's servers refuse a client that does not offer it
-    try:
-        with socket.create_connection((host, int(port)), _SECONDS) as plain:
-            plain.settimeout(None)  # OpenSSL wants a blocking socket; the kernel keeps the time
-            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                plain.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _SECONDS, 0))
-            connection = SSL.Connection(context, plain)
-            connection.set_connect_state()
-            connection.do_handshake()
-            return tuple(connection.get_peer_cert_chain(as_cryptography=True) or ())
-    except (OSError, ValueError, SSL.Error) as error:
-        raise Unavailable(f"the hub at {address} shows no certificate: {error!r}") from error

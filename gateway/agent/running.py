@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.agent import disk
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
 from gateway.agent.discovery import Discovery
 from gateway.agent.discovery.file import FileDiscovery
 from gateway.agent.host import HostServer, Ports, host_names
 from gateway.agent.host_tokens import HostTokens
-from gateway.agent.lines import line
 from gateway.agent.link import Link
 from gateway.agent.membership import Membership
 from gateway.agent.state import State
 from gateway.agent.world import Place
+from gateway.edge import disk
+from gateway.edge.lines import line
 from isthmus.errors import Conflict, Invalid, IsthmusError, Unavailable
 from isthmus.pki.link_ca import fingerprint
 from isthmus.values import Secret

@@ -14,10 +14,10 @@ from uuid import UUID
 
 from google.protobuf.message import DecodeError, Message
 
-from gateway.agent import disk
-from gateway.agent.lines import line
 from gateway.agent.offers import Mesh, Refused, accept
 from gateway.agent.world import Place, World
+from gateway.edge import disk
+from gateway.edge.lines import line
 from gateway.proto import link_pb2 as link
 
 LOG = logging.getLogger("isthmus.agent.state")

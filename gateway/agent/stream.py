@@ -18,9 +18,9 @@ import isthmus
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
 from gateway.agent.intake import Intake
-from gateway.agent.lines import line
 from gateway.agent.outbox import Outbox
 from gateway.agent.state import State
+from gateway.edge.lines import line
 from gateway.proto import link_pb2 as link
 from isthmus.errors import Unavailable
 

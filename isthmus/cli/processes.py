@@ -43,7 +43,13 @@ def api() -> None:
 def worker() -> None:
     """Keep promises: compile, roll out."""
     settings = _settings("worker")
+    import warnings
+
+    from celery.exceptions import SecurityWarning
+
     from workers.worker import create_worker
+
+    warnings.simplefilter("ignore", SecurityWarning)  # about pickled messages to root; ours are JSON with an id
 
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     options = ["--pool", "threads", "--concurrency", str(WORKER_THREADS), "--loglevel", "WARNING", *quiet]

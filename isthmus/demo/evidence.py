@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 ADMIN_SECONDS = 5.0
 _LISTEN = "0A"  # the state column of /proc/net/tcp
@@ -55,7 +56,7 @@ def demanded(address: str) -> set[str]:
 
 def statistics(address: str, pattern: str) -> Mapping[str, int]:
     """An Envoy's counters whose names match."""
-    lines = admin(address, f"/stats?filter={pattern}").splitlines()
+    lines = admin(address, f"/stats?filter={quote(pattern)}").splitlines()
     pairs = (line.rsplit(": ", 1) for line in lines if ": " in line)
     return {name: int(value) for name, value in pairs if value.isdigit()}
 

@@ -105,7 +105,7 @@ def identities(stage: Stage) -> Evidence:
     demand(seen == Peers(client, server), f"the server saw {seen}, expected {client} and {server}")
     admin = stage.plan.proxy("front-1").admin
     demand(server in evidence.demanded(admin), "the client's Envoy demands the server's SPIFFE ID")
-    counters = evidence.statistics(admin, r"ssl\.(handshake|fail_verify.*)$")
+    counters = evidence.statistics(admin, r"^cluster\..*ssl\.(handshake|fail_verify.*)$")
     handshakes = sum(n for name, n in counters.items() if name.endswith("handshake"))
     failures = sum(n for name, n in counters.items() if "fail_verify" in name)
     demand(handshakes > 0 == failures, f"{handshakes} handshakes of the client, {failures} failed verifications")

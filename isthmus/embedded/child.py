@@ -87,6 +87,7 @@ class Child:
     not_before: float = 0.0
     failures: int = 0
     stop_by: float = 0.0
+    """When patience with a process that is to end is over; 0 while it may run."""
     last_exit: str = ""
     ended: list[int] = field(default_factory=list)
     """Process ids that it has had."""
@@ -132,10 +133,14 @@ class Child:
             with suppress(ProcessLookupError):
                 self.process.send_signal(number)
 
-    def ask_to_stop(self) -> None:
-        """Send its stop signal; `stop_by` is when patience ends."""
-        self.stop_by = time.monotonic() + self.program.grace
-        self.signal(self.program.stop)
+    def wind_down(self) -> None:
+        """One look at a process that is to end: asked first, and killed with all it has made when its grace is over."""
+        if not self.stop_by:
+            self.stop_by = time.monotonic() + self.program.grace
+            self.signal(self.program.stop)
+        elif time.monotonic() > self.stop_by:
+            self.kill_group()
+        self.look()
 
     def kill_group(self) -> None:
         """SIGKILL to everything in its session: for what did not end in time, and what it left behind."""

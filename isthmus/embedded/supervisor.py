@@ -115,13 +115,16 @@ class Supervisor:
             return {c.program.name: f"{c.last_exit}, log {c.log}" for c in ill}
 
     def stop(self) -> None:
-        """Stop everything, those that nobody needs first, and wait for each. Main thread only."""
+        """Stop everything, each when nothing that needs it runs any more. Main thread only."""
         with self._lock:
             for child in self._children.values():
                 child.held = True
             while running := [c for c in self._children.values() if c.process]:
                 needed = {name for child in running for name in child.program.needs}
-                _stop_all([c for c in running if c.program.name not in needed])
+                for child in running:
+                    if child.program.name not in needed:
+                        child.wind_down()
+                time.sleep(ROUND_SECONDS / 2)
         reap_orphans({})
 
     def _due(self, child: Child) -> bool:
@@ -155,20 +158,6 @@ class Supervisor:
                 if child.process is None:
                     return
             time.sleep(ROUND_SECONDS)
-
-
-def _stop_all(children: Iterable[Child]) -> None:
-    """Ask each to stop, all at once, and wait; who takes longer than its grace is killed."""
-    waiting = list(children)
-    for child in waiting:
-        child.ask_to_stop()
-    while waiting:
-        for child in waiting:
-            child.look()
-            if child.process and time.monotonic() > child.stop_by:
-                child.kill_group()
-        waiting = [c for c in waiting if c.process]
-        time.sleep(ROUND_SECONDS / 2)
 
 
 def reap_orphans(known: Mapping[str, int]) -> None:

@@ -159,7 +159,7 @@ class Revisions:
             return
         row = tables.Cluster
         query = select(row.name).where(row.org_id == self._org, row.name.in_(attached)).order_by(row.name)
-        known = set(self._session.scalars(query.with_for_update(read=True, key_share=True, skip_locked=True)))
+        known = set(self._session.scalars(query.with_for_update(read=True, key_share=True)))
         wrong = [
             Violation(f"{pointer}/name", "dangling_reference", f"there is no cluster {name}")
             for name, pointer in attached.items()

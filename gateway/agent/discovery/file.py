@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.agent import disk
 from gateway.agent.discovery import Found
 from gateway.agent.discovery.listing import parse
-from gateway.agent.lines import line
+from gateway.edge import disk
+from gateway.edge.lines import line
 from isthmus.errors import Invalid
 
 POLL_SECONDS = 0.05

@@ -1,7 +1,7 @@
 """What every answer carries; who is let in; what is said when PostgreSQL is away; the contract as served."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -100,22 +100,31 @@ async def test_without_postgresql_the_same_request_may_work_later(
         assert (ready.status_code, ready.json()["parts"]) == (503, {"database": False})
 
 
+@pytest.fixture
+def hurried(copy: Copy) -> Iterator[Callable[[str], None]]:
+    """Makes PostgreSQL give up waiting after 200 ms; the database is shared, so it is told otherwise at the end."""
+
+    def hurry(setting: str) -> None:
+        connection.execute(f"ALTER DATABASE {copy.name} SET {setting} = '200ms'")
+
+    with copy.connect() as connection:
+        yield hurry
+        connection.execute(f"ALTER DATABASE {copy.name} RESET ALL")
+
+
 @pytest.mark.parametrize("setting", ["lock_timeout", "statement_timeout"])
 async def test_what_takes_too_long_may_work_later(
-    copy: Copy, keys: Mapping[str, Path], token: str, setting: str, rows: Counts
+    hurried: Callable[[str], None], copy: Copy, api: httpx.AsyncClient, setting: str, rows: Counts
 ) -> None:
-    with copy.connect() as connection:
-        connection.execute(f"ALTER DATABASE {copy.name} SET {setting} = '200ms'")
-    app = create_app(Settings(database_url=copy.url, valkey_url="redis://127.0.0.1:1", **keys))  # type: ignore[arg-type]
-    async with app.router.lifespan_context(app), client(app, token) as caller:
-        await caller.put("/v1/meshes/shop", json={"spec": {}}, headers=NEW)
-        before, change = rows(), [{"op": "put", "document": {"kind": "VirtualNode", "name": "a", "spec": {}}}]
-        with copy.connect() as connection, connection.transaction():
-            connection.execute("SELECT * FROM meshes FOR UPDATE")
-            refused = await caller.post("/v1/meshes/shop/changes", json=change)
-        assert problem(refused) == (503, "unavailable")
-        assert rows() == before
-        assert (await caller.post("/v1/meshes/shop/changes", json=change)).status_code == 200
+    hurried(setting)
+    await api.put("/v1/meshes/shop", json={"spec": {}}, headers=NEW)
+    before, change = rows(), [{"op": "put", "document": {"kind": "VirtualNode", "name": "a", "spec": {}}}]
+    with copy.connect() as connection, connection.transaction():
+        connection.execute("SELECT * FROM meshes FOR UPDATE")
+        refused = await api.post("/v1/meshes/shop/changes", json=change)
+    assert problem(refused) == (503, "unavailable")
+    assert rows() == before
+    assert (await api.post("/v1/meshes/shop/changes", json=change)).status_code == 200
 
 
 def references(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON

@@ -19,6 +19,8 @@ from isthmus.store.database import Database
 from isthmus.store.meshes import Meshes
 from isthmus.store.revisions import Revisions
 from tests.conftest import ACCOUNT
+from tests.contract.store.desk import Desk
+from tests.databases import Copy
 
 T = TypeVar("T")
 
@@ -45,6 +47,16 @@ def at_once(*works: Callable[[], object]) -> None:
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 REGION = "us-east-1"
+
+
+def blocked(copy: Copy) -> int:
+    """How many sessions wait for a lock."""
+    with copy.connect() as admin:
+        row = admin.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ).fetchone()
+    assert row
+    return int(row[0])
 
 
 @dataclass
@@ -117,3 +129,9 @@ def shop(database: Database, org: UUID) -> Shop:
     """A mesh, and the clusters that `build.mesh` attaches."""
     make_clusters(database, org, "east", "west")
     return make_shop(database, org)
+
+
+@pytest.fixture
+def desk(database: Database, copy: Copy, org: UUID) -> Desk:
+    """The org's promises."""
+    return Desk(database, copy, org)

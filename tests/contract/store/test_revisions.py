@@ -1,23 +1,15 @@
 """Revisions: one accepted change after another, each a whole that holds together, none lost and none half."""
 
-import json
 from datetime import timedelta
-from functools import partial
 from uuid import UUID
 
-import psycopg
 import pytest
-from sqlalchemy import event
 
 from isthmus.errors import InUse, Invalid, NotFound, StaleRevision
 from isthmus.model.document import Key
-from isthmus.store import tables
 from isthmus.store.changes import ABSENT, ANY, At, Change
-from isthmus.store.clusters import Clusters
-from isthmus.store.database import Database
-from isthmus.store.revisions import quiet
 from tests import build
-from tests.contract.store.conftest import START, Shop, at_once, make_clusters, make_shop
+from tests.contract.store.conftest import START, Shop, make_clusters
 
 BLUE, GREEN = Key("VirtualNode", "blue"), Key("VirtualNode", "green")
 ROUTE = Key("Route", "all", build.ROUTER)
@@ -221,81 +213,6 @@ def test_a_mesh_is_neither_renamed_nor_deleted_from_inside(shop: Shop) -> None:
             shop.apply(change)
 
 
-def test_the_meshs_own_spec_is_a_document_and_its_settings_stay(shop: Shop) -> None:
-    shop.replace(build.definition(settings={"transport": "strict"}, tags={"a": "b"}))
-    accepted = shop.put(build.document("Mesh", "shop", {"egressFilter": {"type": "ALLOW_ALL"}}))
-    assert accepted.changed == (Key("Mesh", "shop"),)
-    definition = shop.definition()
-    assert definition.settings.json_object() == {"transport": "strict"}
-    assert definition.spec.json_object() == {"egressFilter": {"type": "ALLOW_ALL"}}
-    assert shop.definition(1).tags == {"a": "b"}
-
-
-def test_settings_make_a_revision_of_the_mesh(shop: Shop) -> None:
-    shop.replace(build.definition())
-    accepted = shop.replace(build.definition(settings={"exports": "listed"}))
-    assert (accepted.revision, accepted.changed) == (2, (Key("Mesh", "shop"),))
-    assert shop.definition(1).settings.json_object() == {}
-    assert shop.definition().settings.json_object() == {"exports": "listed"}
-
-
-def test_a_whole_definition_comes_back_as_it_was_sent(shop: Shop) -> None:
-    sent = build.mesh(spec={"egressFilter": {"type": "DROP_ALL"}}, settings={"strategy": "staged"})
-    shop.replace(sent)
-    stands = shop.definition()
-    assert stands.documents == sent.documents
-    assert (stands.spec, stands.settings, stands.tags) == (sent.spec, sent.settings, sent.tags)
-
-
-def test_a_whole_definition_writes_only_the_differences_in_one_revision(shop: Shop) -> None:
-    shop.replace(build.mesh(targets={"blue": 50, "green": 50}))
-    uids = {key: shop.get(key).uid for key in shop.definition().documents}  # type: ignore[union-attr]
-    accepted = shop.replace(build.mesh(targets={"blue": 90, "green": 10}))
-    assert (accepted.revision, accepted.changed) == (2, (ROUTE,))
-    assert {key: shop.get(key).uid for key in uids} == uids  # type: ignore[union-attr]
-    assert shop.replace(build.mesh(targets={"blue": 90, "green": 10})).changed == ()
-
-
-def test_a_whole_definition_deletes_what_it_does_not_list_but_not_where_it_runs(shop: Shop) -> None:
-    shop.replace(build.mesh(build.placement("blue", "east")))
-    shop.replace(build.definition(build.node("front", backends=[build.SERVICE])))
-    kinds = {key.kind for key in shop.definition().documents}
-    assert kinds == {"VirtualNode", "Attachment", "Binding", "Placement"}
-    shop.replace(build.mesh())
-
-
-def test_a_whole_definition_may_list_where_it_runs(shop: Shop) -> None:
-    shop.replace(build.mesh(clusters=["east"]))
-    shop.replace(build.mesh(clusters=["east", "west"]))
-    assert {k.name for k in shop.definition().documents if k.kind == "Attachment"} == {"east", "west"}
-
-
-def test_a_wrong_whole_definition_is_refused_with_every_place_and_changes_nothing(shop: Shop) -> None:
-    wrong = build.definition(build.service(node="nobody"), build.gateway_route(), name="shop")
-    with pytest.raises(Invalid) as refused:
-        shop.replace(wrong)
-    pointers = {v.pointer.rpartition("/spec")[0] or v.pointer for v in refused.value.violations}
-    assert {"/resources/0", "/resources/1"} <= pointers | {p.removesuffix("/parent") for p in pointers}
-    assert shop.revisions() == []
-
-
-def test_a_whole_definitions_precondition_is_the_head(shop: Shop) -> None:
-    with pytest.raises(StaleRevision):
-        shop.replace(build.mesh(), expected=At(1))
-    shop.replace(build.mesh(), expected=ABSENT)
-    shop.put(build.node("pink"))
-    for stale in (At(1), ABSENT):
-        with pytest.raises(StaleRevision) as refused:
-            shop.replace(build.mesh(), expected=stale)
-        assert refused.value.current == 2
-    assert shop.replace(build.mesh(), expected=At(2)).revision == 3
-
-
-def test_a_definition_of_another_name_is_refused(shop: Shop) -> None:
-    with pytest.raises(Invalid, match="this is the mesh"):
-        shop.replace(build.mesh(name="other"))
-
-
 def test_lists_go_by_key_within_a_parent_and_go_on_after_one(shop: Shop) -> None:
     shop.put(*(build.node(name) for name in "dacb"))
     shop.put(build.router("r"), build.router("r/s"), build.route("z", router="r", targets={"a": 1}))
@@ -318,122 +235,3 @@ def test_another_tenant_sees_no_revision_and_cannot_write(shop: Shop, other_org:
     assert thief.get(BLUE) is None
     with pytest.raises(NotFound):
         thief.put(build.node("blue", port=1))
-
-
-def test_racing_writers_make_a_row_of_revisions_without_gap_or_loss(copy: object, shop: Shop) -> None:
-    names = [f"n{i}" for i in range(24)]
-    at_once(*(partial(shop.put, build.node(name)) for name in names))
-    assert sorted(row.number for row in shop.revisions()) == list(range(1, 25))
-    assert sorted(key.name for key in shop.definition().documents) == sorted(names)
-
-
-def test_of_racing_writers_with_the_same_precondition_one_wins(shop: Shop) -> None:
-    shop.put(build.node("blue"))
-    outcomes: list[int | None] = []
-
-    def write(port: int) -> None:
-        try:
-            outcomes.append(shop.put(build.node("blue", port=port), expected=At(1)).revision)
-        except StaleRevision as lost:
-            outcomes.append(lost.current)
-
-    at_once(*(partial(write, port) for port in range(1, 17)))
-    assert outcomes == [2] * 16, "the winner's, and what the others are told"
-    assert len(shop.revisions()) == 2
-
-
-def test_attaching_and_deleting_a_cluster_at_once_leaves_no_dangling_attachment(shop: Shop) -> None:
-    failures: list[Exception] = []
-
-    def attach() -> None:
-        try:
-            shop.put(build.attachment("east"))
-        except Invalid as refused:
-            failures.append(refused)
-
-    def drop() -> None:
-        try:
-            with shop.database.tenant(shop.org) as session:
-                Clusters(session, shop.org).delete("east")
-        except InUse as refused:
-            failures.append(refused)
-
-    at_once(attach, drop)
-    assert len(failures) == 1
-
-
-@pytest.mark.parametrize(
-    ("seconds", "wait"),
-    [(0, 1.0), (0.4, 0.6), (1, 0), (60, 0), (-30, 1.0)],
-    ids=["at once after it", "soon after it", "a second later", "much later", "another process's clock is behind"],
-)
-def test_the_quiet_time(seconds: float, wait: float) -> None:
-    assert quiet(START, START + timedelta(seconds=seconds)) == timedelta(seconds=wait)
-
-
-def test_a_lone_change_is_compiled_at_once_and_a_second_soon_after_waits(shop: Shop) -> None:
-    def waits() -> list[float]:
-        row = tables.Promise
-        with shop.database.tenant(shop.org) as session:
-            found = session.query(row).filter(row.claimed_at.is_(None)).all()
-            return [round((p.due_at - p.created_at).total_seconds(), 1) for p in found]
-
-    def claim_all() -> None:
-        with shop.database.tenant(shop.org) as session:
-            session.query(tables.Promise).update({"claimed_at": START})
-
-    shop.put(build.node("a"))
-    assert waits() == [0.0]
-    claim_all()
-    shop.later(0.3)
-    shop.put(build.node("b"))
-    assert waits() == [0.7]
-    shop.later(0.3)
-    shop.put(build.node("c"))
-    assert waits() == [0.7], "it is covered by the promise that is due sooner"
-    claim_all()
-    shop.later(5)
-    shop.put(build.node("d"))
-    assert waits() == [0.0]
-
-
-def test_a_mesh_with_something_in_it_cannot_be_deleted(shop: Shop) -> None:
-    shop.replace(build.mesh())
-    with pytest.raises(InUse) as refused:
-        shop.end()
-    assert "VirtualNode blue" in refused.value.users
-    assert not any(user.startswith(("Attachment", "Binding")) for user in refused.value.users)
-
-
-def test_an_empty_mesh_can_and_then_nothing_stands(shop: Shop) -> None:
-    shop.replace(build.mesh())
-    shop.replace(build.definition())
-    assert shop.end() == 3
-    assert shop.definition().documents == {}
-    assert shop.definition(1).documents == build.mesh().documents
-    with pytest.raises(NotFound):
-        shop.put(build.node("blue"))
-    assert make_shop(shop.database, shop.org).id != shop.id
-
-
-def test_a_single_write_on_a_big_mesh_reads_only_what_stands_around_it(shop: Shop, database: Database) -> None:
-    services = 1000
-    documents = [build.node(f"n{i}") for i in range(services)]
-    documents += [build.router(f"r{i}") for i in range(services)]
-    documents += [build.route("all", router=f"r{i}", targets={f"n{i}": 1}) for i in range(services)]
-    documents += [build.service(f"s{i}.local", router=f"r{i}") for i in range(services)]
-    shop.replace(build.definition(*documents))
-    statements: list[str] = []
-    read: list[int] = []
-
-    def listen(_connection: object, cursor: psycopg.Cursor, statement: str, *_: object) -> None:
-        statements.append(statement)
-        read.append(cursor.rowcount)
-
-    with database.system() as session:
-        engine = session.get_bind()
-    event.listen(engine, "after_cursor_execute", listen)
-    shop.put(build.route("all", router="r7", targets={"n7": 1, "n8": 1}))
-    event.remove(engine, "after_cursor_execute", listen)
-    assert len(statements) <= 14, json.dumps(statements, indent=1)
-    assert max(read) <= 10

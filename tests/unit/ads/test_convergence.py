@@ -131,7 +131,7 @@ class Stream(RuleBasedStateMachine):
 class TestConvergence(Stream.TestCase):  # type: ignore[misc]
     """Every run ends with quiet and a comparison."""
 
-    settings = settings(max_examples=2500, stateful_step_count=40, deadline=None)
+    settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
 def test_the_model_knows_the_types_it_checks() -> None:

@@ -1,7 +1,7 @@
 """disk: files that are whole or absent, whenever the power goes.
 
 Written beside and renamed over, both file and folder synced; the content's digest leads, so that what a failing disk
-returns is noticed and counts as absent. A lock keeps a second agent off the same folder, where it would be a twin.
+returns is noticed and counts as absent. A lock keeps a second process off the same folder, where it would be a twin.
 """
 
 import fcntl
@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from gateway.agent.lines import line
+from gateway.edge.lines import line
 from isthmus.errors import Conflict
 
-LOG = logging.getLogger("isthmus.agent.disk")
+LOG = logging.getLogger("isthmus.disk")
 _DIGEST = 64
 
 
@@ -64,11 +64,11 @@ def _sync(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; Conflict if another agent holds it."""
+    """Hold the folder for this process; Conflict if another process holds it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"another agent runs on {folder}") from None
+            raise Conflict(f"another process runs on {folder}") from None
         yield
