@@ -13,8 +13,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from gateway.agent.credential import check_key, due, key_pem, load_key, new_key
 from gateway.edge import disk
+from gateway.edge.keys import check_key, due, key_pem, load_key, new_key
 from gateway.proto import link_pb2 as link
 from isthmus.errors import Unavailable
 from isthmus.pki import chain, csr, issue, verify

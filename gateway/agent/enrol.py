@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import grpc
 
-from gateway.agent.credential import Credential, granted, new_key
+from gateway.agent.credential import Credential, granted
 from gateway.agent.presented import pinned_ca
+from gateway.edge.keys import new_key
 from gateway.proto import link_pb2 as link
 from gateway.proto.link_pb2_grpc import EnrolmentStub
 from isthmus.errors import Denied, Unavailable

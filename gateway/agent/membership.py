@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.agent import enrol
-from gateway.agent.credential import Credential, due
+from gateway.agent.credential import Credential
 from gateway.edge import backoff
+from gateway.edge.keys import due
 from gateway.edge.lines import line
 from isthmus.errors import Denied, Unavailable
 from isthmus.pki.link_ca import fingerprint

@@ -12,7 +12,7 @@ from datetime import datetime
 import grpc
 
 from gateway.agent.ca import Authority
-from gateway.agent.credential import key_pem, new_key
+from gateway.edge.keys import key_pem, new_key
 from isthmus.errors import Unavailable
 from isthmus.pki import chain
 

@@ -15,7 +15,7 @@ import grpc
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-from gateway.agent.credential import key_pem
+from gateway.edge.keys import key_pem
 from gateway.agent.presented import pinned_ca  # noqa: F401 - tests take it from here
 from gateway.agent.running import Options, host_token, serve
 from gateway.proto import host_pb2 as host
