@@ -1,7 +1,7 @@
 """kept: the last known good of this host's proxies: what a restarted Envoy is served with everything else away.
 
 The states are one file and every body another, named by its version: bodies are written before the states that refer
-to them, and swept out after, so whatever interrupts us, what the states name is there.
+to them, and swept out between streams, so whatever interrupts us, what the states name is there.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,15 @@ class Kept:
         disk.write(self._folder / _STATES, host.ProxyStates(proxies=said.proxies).SerializeToString())
         self.bodies |= fresh
         self.states = {state.proxy: state for state in said.proxies}
-        for version in self.bodies.keys() - named:
+
+    @property
+    def unused(self) -> frozenset[str]:
+        """Versions that no state names any more. The agent of the stream still counts on our having them."""
+        return frozenset(self.bodies.keys() - {ref.version for s in self.states.values() for ref in s.refs})
+
+    def sweep(self) -> None:
+        """Forget what is unused: between two streams, when no agent counts on it."""
+        for version in self.unused:
             del self.bodies[version]
             disk.remove(self._body(version))
 

@@ -26,6 +26,8 @@ from isthmus.pki import csr
 from isthmus.pki.template import PrivateKey
 
 LOG = logging.getLogger("isthmus.warden.link")
+MOST_UNUSED = 10_000
+"""Bodies kept only because an agent has sent them on this stream; beyond it a new stream begins, without them."""
 TICK_SECONDS = 1.0
 """How often leaves are looked at when nothing else wakes us."""
 
@@ -70,6 +72,7 @@ class Link:
     async def _speak(self) -> AsyncIterator[host.FromWarden]:
         """Hello with what we hold, every report once, then what changes and what is due."""
         warden = self._warden
+        warden.kept.sweep()
         yield host.FromWarden(hello=host.WardenHello(version=__version__, resources=sorted(warden.kept.bodies)))
         everything = True
         self._renewal = None
@@ -83,6 +86,8 @@ class Link:
             if self._renewal is None and clock() >= due(self._credential.certificate, self._spread):
                 self._renewal = Renewal(new_key())
                 yield host.FromWarden(renewal=host.HostRenewal(csr_der=csr.make(self._renewal.key)))
+            if len(warden.kept.unused) > MOST_UNUSED:
+                return
             await _woken(warden.changed)
 
     async def _hear(self, message: host.FromHostAgent) -> None:

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import quote
 
 ADMIN_SECONDS = 5.0
+NONE_FOUND = 404
+"""Envoy's answer where it has nothing of a kind: an east-west gateway has no routes."""
 _LISTEN = "0A"  # the state column of /proc/net/tcp
 _GONE = "ZX"
 
@@ -23,7 +26,12 @@ def admin(address: str, path: str) -> str:
 
 def found(address: str, resource: str) -> list[Any]:
     """The entries of one kind in an Envoy's own configuration, as its config_dump says."""
-    dumped = json.loads(admin(address, f"/config_dump?resource={resource}"))
+    try:
+        dumped = json.loads(admin(address, f"/config_dump?resource={resource}"))
+    except HTTPError as error:
+        if error.code == NONE_FOUND:
+            return []
+        raise
     return list(dumped.get("configs", []))
 
 
