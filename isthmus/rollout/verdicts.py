@@ -1,7 +1,8 @@
 """verdicts: what one cluster's answer to one delivery amounts to.
 
-The counting rules are design-notes 19: the denominator is the proxies connected when it is evaluated; a cluster without
-proxies proves nothing and holds nothing up; one that was not live when it was offered is deferred by name and catches up.
+The counting rules are design-notes 19: the denominator is the proxies connected when it is evaluated; a cluster
+without proxies proves nothing and holds nothing up; one that was not live when it was offered is deferred by name and
+catches up.
 """
 
 from collections.abc import Iterable, Mapping

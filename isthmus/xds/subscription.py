@@ -108,7 +108,7 @@ class Subscription:
                 self._owed.add(name)
 
     def doubt(self, names: Iterable[str]) -> None:
-        """Before the first request: Envoy may run other versions of these than it will say, or not say that it has any."""
+        """Before the first request: Envoy may run other versions of these than it says, or not say that it has any."""
         self._unsure.update(names)
 
     def doubtful(self, in_flight: Iterable[Changes]) -> set[str]:

@@ -15,9 +15,9 @@ import grpc
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-from gateway.edge.keys import key_pem
 from gateway.agent.presented import pinned_ca  # noqa: F401 - tests take it from here
 from gateway.agent.running import Options, host_token, serve
+from gateway.edge.keys import key_pem
 from gateway.proto import host_pb2 as host
 from gateway.proto import host_pb2_grpc
 from gateway.proto import link_pb2 as link
@@ -249,7 +249,7 @@ def agent_of(rig: Rig, place: Place, folder: Path, **options: Any) -> Agent:  # 
     """An agent that has yet to join."""
     made = Options(
         data_dir=folder,
-        hubs=(rig.enrolment,),
+        hubs=(rig.enrolment_address,),
         hub_ca=link_ca.fingerprint(rig.ca.certificate),
         token=Secret(rig.feed.token(place)),
         instances=folder / "instances.yaml",

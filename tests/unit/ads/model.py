@@ -1,7 +1,7 @@
 """model: an Envoy as far as discovery goes: it warms, refuses, applies in part, lets go, and asks as Envoy 1.40 does.
 
-What it does was measured (envoy.md §3–§6). It asserts what would cost requests in a real one: routes to a cluster that it
-does not have, and a cluster taken away under routes that use it.
+What it does was measured (envoy.md §3–§6). It asserts what would cost requests in a real one: routes to a cluster that
+it does not have, and a cluster taken away under routes that use it.
 """
 
 from collections import deque
@@ -55,7 +55,9 @@ class Envoy:
         self.recorded[kind] |= {r.name: r.version for r in response.resources if r.name in self.live[kind]}
         for name in response.removed_resources:
             self.recorded[kind].pop(name, None)
-        (self._late if kind == CDS else self.outbox).append(ack(response))  # a CDS ACK is withheld while any cluster warms
+        (self._late if kind == CDS else self.outbox).append(
+            ack(response)
+        )  # a CDS ACK is withheld while any cluster warms
         self._warmed()
 
     def _warmed(self) -> None:

@@ -1,6 +1,7 @@
 """speaking: resources and requests as short as a test wants to say them."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2
@@ -17,7 +18,8 @@ BAD = "bad"
 """What our model of Envoy refuses when it is in a resource."""
 
 World = dict[tuple[Type, str], Wanted]
-Request, Response = discovery_pb2.DeltaDiscoveryRequest, discovery_pb2.DeltaDiscoveryResponse
+Request: TypeAlias = discovery_pb2.DeltaDiscoveryRequest
+Response: TypeAlias = discovery_pb2.DeltaDiscoveryResponse
 
 
 def cluster(name: str, mark: str = "1", *, eds: bool = True) -> Resource:

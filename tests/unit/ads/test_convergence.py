@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, in the end an Envoy holds what is wanted, and nothing it needed was taken on the way."""
+"""Whatever happens in whatever order, an Envoy ends with what is wanted, and nothing it needed is taken on the way."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -31,6 +31,8 @@ def worlds(draw: st.DrawFn) -> list[Resource]:
 
 class Stream(RuleBasedStateMachine):
     """One Envoy on one stream after another."""
+
+    session: Session
 
     @initialize(first=worlds())
     def start(self, first: list[Resource]) -> None:
@@ -128,7 +130,7 @@ class Stream(RuleBasedStateMachine):
         assert self.session.proven(proof)
 
 
-class TestConvergence(Stream.TestCase):  # type: ignore[misc]
+class TestConvergence(Stream.TestCase):  # type: ignore[misc,valid-type]
     """Every run ends with quiet and a comparison."""
 
     settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -3,9 +3,22 @@
 import pytest
 
 from isthmus.xds.ads import Nack, Session, UnknownEnvoy
-from isthmus.xds.snapshot import Type
+from isthmus.xds.snapshot import Resource, Type
 from tests.unit.ads.speaking import (
-    ack, asks, cluster, endpoints, listener, nack, refs, routes, secret, session, settle, told, versions, world,
+    ack,
+    asks,
+    cluster,
+    endpoints,
+    listener,
+    nack,
+    refs,
+    routes,
+    secret,
+    session,
+    settle,
+    told,
+    versions,
+    world,
 )  # fmt: skip
 
 A, B = cluster("a"), cluster("b")
@@ -14,7 +27,7 @@ L, R = listener("l", "r"), routes("r", ["a"])
 ALL = (A, EA, L, R)
 
 
-def started(*resources):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN201 - resources and a session
+def started(*resources: Resource) -> Session:
     """An Envoy that holds these, all acknowledged."""
     stream = session(*resources)
     for kind in (Type.CLUSTER, Type.ENDPOINTS, Type.LISTENER, Type.ROUTES):
