@@ -46,7 +46,7 @@ async def until(condition: Callable[[], Any], what: str) -> Any:  # noqa: ANN401
     """Wait for a condition with a deadline."""
     try:
         async with asyncio.timeout(DEADLINE):
-            while not (value := condition()):
+            while not (value := condition()):  # noqa: ASYNC110 - any condition, not one of ours
                 await asyncio.sleep(0.005)
             return value
     except TimeoutError:
@@ -98,7 +98,7 @@ class Agent:
 
     async def enrol(self, name: str = "h1", key: ec.EllipticCurvePrivateKey | None = None) -> "Warden":
         """A warden of a host, by a token made beside the agent."""
-        await until(lambda: (self.folder / "wardens.json").exists(), "the agent lets wardens in")
+        await until((self.folder / "wardens.json").exists, "the agent lets wardens in")
         made = host_token(self.folder, name)
         return await join(made.agent, made.agent_ca, made.token, key)
 
