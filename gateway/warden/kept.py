@@ -4,7 +4,7 @@ The states are one file and every body another, named by its version: bodies are
 to them, and swept out between streams, so whatever interrupts us, what the states name is there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gateway.edge import disk
@@ -26,6 +26,7 @@ class Kept:
 
     def take(self, said: host.ProxyStates) -> None:
         """Keep new states; Invalid, and nothing has changed, if a body is not what its version says or is missing."""
+        _plain([state.proxy for state in said.proxies])
         fresh = dict(_verified(said))
         named = {ref.version for state in said.proxies for ref in state.refs}
         missing = named - fresh.keys() - self.bodies.keys()
@@ -60,6 +61,13 @@ class Kept:
 
     def _body(self, version: str) -> Path:
         return self._folder / "bodies" / version
+
+
+def _plain(proxies: Iterable[str]) -> None:
+    """Invalid if a proxy's name is no file name: sockets and keys are kept under it."""
+    for name in proxies:
+        if name in {"", ".", ".."} or "/" in name or "\0" in name:
+            raise Invalid.one("/proxies", "not_a_name", f"{name!r} is not a proxy's name")
 
 
 def _verified(said: host.ProxyStates) -> list[tuple[str, Resource]]:

@@ -172,7 +172,9 @@ async def test_an_altered_or_missing_body_is_refused_and_nothing_changes(home: P
         altered.bodies[0].body += b"\0"
         missing = states(answering(port, "two"), "d2")
         del missing.bodies[:]
-        for wrong in (altered, missing):
+        outside = states(answering(port, "two"), "d2")
+        outside.proxies[0].proxy = "../p"
+        for wrong in (altered, missing, outside):
             with pytest.raises(Invalid):
                 await warden.take(wrong)
             assert warden.kept.states["p"].definition == "d1"
