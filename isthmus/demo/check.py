@@ -12,7 +12,7 @@ from uuid import UUID
 from isthmus.demo import evidence
 from isthmus.demo.layout import Layout
 from isthmus.demo.report import Report
-from isthmus.demo.run import Demo, Options, place, prepared, run
+from isthmus.demo.run import Demo, Options, base_of, place, prepared, run
 from isthmus.demo.scenario import QUESTIONS, Stage, Wrong
 from isthmus.demo.shop import Shop
 from isthmus.embedded import ports
@@ -26,7 +26,7 @@ def check(options: Options) -> bool:
     """Whether everything held. The report goes to stdout as JSON if that was asked for, progress to stderr."""
     report = Report(Steps())
     with place(options) as places:
-        base = _free_base(places.root) if options.port_base is None else ports.check_base(options.port_base)
+        base = base_of(places, options.port_base) or _free_base(places.root)
         installation, plan = prepared(places, base)
         supervisor = run(installation, plan, report.steps, partial(_asked, report))
         report.ask("at the end no process and no socket is left", lambda: _left(supervisor.all_pids(), installation))

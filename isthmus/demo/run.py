@@ -57,7 +57,8 @@ class Demo:
             self.supervisor.add(*clusters.envoys())
             wait(self.supervisor, self.supervisor.ready)
         with self.steps.step("the mesh is live and everybody answers"):
-            wait(self.supervisor, lambda: live(user, layout.MESH)() is not None)
+            is_live = live(user, layout.MESH, len(self.plan.proxies()))
+            wait(self.supervisor, lambda: is_live() is not None)
             self._everybody_answers()
         return credentials, user
 
@@ -86,12 +87,26 @@ def place(options: Options) -> Iterator[Places]:
             shutil.rmtree(root)
 
 
+def base_of(places: Places, asked: int | None) -> int | None:
+    """The port base of the demo that has its data here, else `asked`.
+
+    ValueError if they differ: its agents and wardens know each other and the hubs by address, and these are the base's.
+    """
+    kept = places.root / "port-base"
+    if kept.exists() and int(kept.read_text()) != (asked or int(kept.read_text())):
+        raise ValueError(
+            f"{places.root} holds a demo with --port-base {kept.read_text().strip()}; use that, or other data"
+        )
+    return int(kept.read_text()) if kept.exists() else asked
+
+
 def prepared(places: Places, base: int) -> tuple[Installation, Layout]:
     """What is to run, all of whose ports are free; PortTaken if one is not."""
-    installation, plan = Installation(places, base, tuple(layout.REGIONS.values())), Layout(base)
+    installation, plan = Installation(places, ports.check_base(base), tuple(layout.REGIONS.values())), Layout(base)
     ports.claim(installation.ports())
     for address, port in plan.listeners():
         ports.claim([port], address=address)
+    (places.root / "port-base").write_text(f"{base}\n")
     return installation, plan
 
 

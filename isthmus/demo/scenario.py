@@ -72,7 +72,8 @@ class Stage:
         route = self.user.get(f"{ROUTE}/weighted")
         action = route["spec"]["httpRoute"] | {"action": {"weightedTargets": weights(blue, green)}}
         self.user.put(f"{ROUTE}/weighted", {"spec": {"httpRoute": action}}, ANY)
-        self.revision = self.holds(live(self.user, layout.MESH), LIVE_SECONDS, "the change is live on every proxy")
+        is_live = live(self.user, layout.MESH, len(self.plan.proxies()))
+        self.revision = self.holds(is_live, LIVE_SECONDS, "the change is live on every proxy")
         return self.revision
 
 

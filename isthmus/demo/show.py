@@ -7,7 +7,7 @@ from typing import Any
 
 from isthmus.demo import layout
 from isthmus.demo.ready import ready
-from isthmus.demo.run import Demo, Options, place, prepared, run
+from isthmus.demo.run import Demo, Options, base_of, place, prepared, run
 from isthmus.embedded import ports, up
 from isthmus.embedded.places import write_private
 from isthmus.embedded.steps import Steps
@@ -15,7 +15,6 @@ from isthmus.embedded.steps import Steps
 
 def show(options: Options) -> None:
     """Until Ctrl-C or SIGTERM."""
-    base = ports.DEFAULT_BASE if options.port_base is None else ports.check_base(options.port_base)
     steps = Steps()
 
     def work(demo: Demo) -> None:
@@ -29,10 +28,11 @@ def show(options: Options) -> None:
             sys.stdout.flush()
         steps.say(_told(said))
 
-    if options.ready_file:
-        options.ready_file.unlink(missing_ok=True)
     with place(options) as places:
+        if options.ready_file:
+            options.ready_file.unlink(missing_ok=True)  # what a run that was killed said no longer holds
         try:
+            base = base_of(places, options.port_base) or ports.DEFAULT_BASE
             run(*prepared(places, base), steps, work)
         finally:
             if options.ready_file:

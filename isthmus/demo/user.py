@@ -72,16 +72,16 @@ def apply(user: User, files: str) -> Mapping[str, Any]:
     return applied
 
 
-def live(user: User, mesh: str) -> Callable[[], Mapping[str, Any] | None]:
-    """The head of the mesh, once it is live on every proxy that is connected; None before."""
+def live(user: User, mesh: str, proxies: int) -> Callable[[], Mapping[str, Any] | None]:
+    """The head of the mesh, once it is live on so many proxies and on no fewer than are connected; None before."""
 
     def is_live() -> Mapping[str, Any] | None:
         head = user.get(f"/meshes/{mesh}")["meta"]["head"]
         revision: Mapping[str, Any] = user.get(f"/meshes/{mesh}/revisions/{head}")
         if revision["status"] in {"halted", "rejected"}:
             raise NotReady(f"revision {head} is {revision['status']}: {revision['failures']} {revision['nacks']}")
-        proxies = revision["proxies"]
-        proven = proxies["connected"] == proxies["acked"] > 0 and not proxies["unproven"]
+        counts = revision["proxies"]
+        proven = counts["connected"] == counts["acked"] == proxies
         return revision if revision["status"] == "live" and proven else None
 
     return is_live

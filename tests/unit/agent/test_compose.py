@@ -1,0 +1,112 @@
+"""Who gets which view, under which identity, and what stays when something else moves."""
+
+from dataclasses import replace
+
+from gateway.agent.compose import compose
+from gateway.agent.discovery import Found
+from isthmus.xds.snapshot import Type
+from tests import build
+from tests.unit.agent.given import (
+    BLUE,
+    DOMAIN,
+    EAST_WEST_VIEW,
+    FRONT,
+    GATEWAY,
+    GREEN,
+    INGRESS,
+    MESH,
+    TRUST,
+    instance,
+    mesh,
+    world,
+)
+
+
+def test_every_proxy_gets_its_own_view_and_identity() -> None:
+    plans = compose(world(FRONT, INGRESS, gateways=(GATEWAY,))).plans
+    said = {name: (p.state.role, p.state.node, p.state.identity, p.host) for name, p in plans.items()}
+    assert said == {
+        "front": ("node", "front", f"spiffe://{DOMAIN}/mesh/shop/node/front", "h1"),
+        "ingress": ("gateway", "ingress", f"spiffe://{DOMAIN}/mesh/shop/gateway/ingress", "h1"),
+        "ew": ("east-west", "", "", "h1"),
+    }
+    views = {name: {v.view for v in p.target.proof.views} for name, p in plans.items()}
+    assert views == {"front": {"node/front@1.40"}, "ingress": {"gateway/ingress@1.40"}, "ew": {EAST_WEST_VIEW}}
+
+
+def test_definition_is_proven_and_endpoints_and_bundles_are_not() -> None:
+    plans = compose(world(FRONT, BLUE, gateways=(GATEWAY,))).plans
+    for plan in plans.values():
+        assert {r.proven for r in plan.state.refs if r.type in {Type.ENDPOINTS, Type.SECRET}} <= {False}
+        assert {r.proven for r in plan.state.refs if r.type not in {Type.ENDPOINTS, Type.SECRET}} == {True}
+        assert {r.version for r in plan.state.refs} == set(plan.resources)
+    assert not [r for r in plans["ew"].state.refs if r.type == Type.SECRET], "an east-west gateway holds no secret"
+
+
+def test_an_endpoint_that_moves_changes_no_definition() -> None:
+    first = compose(world(FRONT, BLUE))
+    moved = compose(world(FRONT, replace(BLUE, address="10.0.0.7")), first)
+    was, now = first.plans["front"].state, moved.plans["front"].state
+    assert was.definition == now.definition
+    assert {r.name for r in now.refs} == {r.name for r in was.refs}
+    changed = {(r.type, r.name) for r in now.refs} - {(r.type, r.name) for r in was.refs if r in now.refs}
+    assert changed == {(Type.ENDPOINTS, "node/blue/8080")}
+    assert moved.plans["blue"].state.definition != first.plans["blue"].state.definition, "it listens elsewhere now"
+
+
+def test_what_did_not_change_is_not_composed_again() -> None:
+    given = world(FRONT, BLUE, gateways=(GATEWAY,))
+    first = compose(given)
+    again = compose(replace(given, found=Found((FRONT, BLUE, instance("stranger")), (GATEWAY,))), first)
+    assert all(again.plans[name] is plan for name, plan in first.plans.items())
+    assert again.left_out == {"stranger": "no binding names it"}
+    offered = compose(replace(given, meshes={MESH: mesh(sequence=2)}), first)
+    assert offered.plans["front"] is not first.plans["front"]
+    assert offered.plans["front"].state == first.plans["front"].state
+
+
+def test_a_gateways_definition_covers_the_backends_of_its_slots() -> None:
+    one = compose(world(BLUE, gateways=(GATEWAY,))).plans["ew"].target
+    two = compose(world(BLUE, GREEN, gateways=(GATEWAY,))).plans["ew"].target
+    assert len(one.proof.picks) == 2, "the slot, and any instance"
+    assert one.proof.picks < two.proof.picks
+    assert one.definition != two.definition
+    assert one.proof.views == two.proof.views, "another slot is no other revision"
+
+
+def test_an_instance_without_a_port_has_no_proxy_but_may_be_called() -> None:
+    made = compose(world(FRONT, instance("blue", {}, address="10.0.0.2")))
+    assert set(made.plans) == {"front"}
+    body = next(
+        r for r in made.plans["front"].resources.values() if r.name == "node/blue/8080" and r.type == "eds"
+    ).body
+    assert b"10.0.0.2" in body
+
+
+def test_a_caller_that_listens_to_nobody_has_a_proxy_if_its_outbound_port_is_said() -> None:
+    assert set(compose(world(instance("front", {}, outbound=15001))).plans) == {"front"}
+    assert not compose(world(instance("front", {}))).plans
+
+
+def test_an_envoy_whose_minor_has_no_view_gets_nothing_and_is_named() -> None:
+    given = world(FRONT, gateways=(GATEWAY,), minors={"front": "1.39", "ew": "1.41"})
+    assert compose(given).left_out == {
+        "front": "no mesh here has a view for Envoy 1.39",
+        "ew": "no mesh here has a view for Envoy 1.41",
+    }
+    assert set(compose(replace(given, minors={"front": "1.40", "ew": "1.40"})).plans) == {"front", "ew"}
+
+
+def test_without_trust_there_is_nothing_to_serve() -> None:
+    assert compose(world(FRONT, trust={})).left_out == {"front": "no trust bundle is known yet"}
+    assert set(compose(world(FRONT, trust=TRUST)).plans) == {"front"}
+
+
+def test_without_a_mesh_a_gateway_has_nothing_to_listen_for() -> None:
+    assert compose(world(gateways=(GATEWAY,), meshes={})).left_out == {"ew": "no mesh here has a view for it"}
+
+
+def test_a_node_that_leaves_the_mesh_takes_its_proxies_with_it() -> None:
+    first = compose(world(FRONT, GREEN))
+    gone = compose(world(FRONT, GREEN, meshes={MESH: mesh(build.mesh(targets={"blue": 100}))}), first)
+    assert set(gone.plans) == {"front"}
