@@ -17,6 +17,7 @@ import grpc
 
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
+from gateway.agent.finishing import whole
 from gateway.agent.host_session import HostSession, certificate
 from gateway.agent.host_tokens import HostTokens
 from gateway.agent.server_tls import ServerTls
@@ -164,14 +165,13 @@ class HostServer:
         """Open both; the ports opened. Invalid if one is taken, Unavailable without an intermediate."""
         binds = (self._ports.bind, self._ports.enrol_bind)
         opened = [_open(server, bind, tls) for server, bind, tls in zip(self._servers, binds, self._tls, strict=True)]
-        for server in self._servers:
-            await server.start()
+        await whole(asyncio.gather(*(server.start() for server in self._servers)))
         LOG.info(line("wardens_welcome", bind=binds[0], enrol=binds[1]))
         return opened[0], opened[1]
 
     async def stop(self, grace: float) -> None:
         """Close both; wardens go on from what they keep."""
-        await asyncio.gather(*(server.stop(grace) for server in self._servers))
+        await whole(asyncio.gather(*(server.stop(grace) for server in self._servers)))
 
 
 def _open(server: grpc.aio.Server, bind: str, tls: ServerTls) -> int:

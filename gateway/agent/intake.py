@@ -3,7 +3,6 @@
 A refusal changes nothing: what was held before goes on being served, and the hub shows the reason to the tenant.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from uuid import UUID
 
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
+from gateway.agent.finishing import finished
 from gateway.agent.offers import Refused, accept, good
 from gateway.agent.state import State
 from gateway.edge.lines import line
@@ -68,7 +68,7 @@ class Intake:
         self.bodies |= good(offer.bodies)
         mesh = accept(offer, held)
         self._cluster.check(mesh)
-        await asyncio.to_thread(self._state.definition, mesh)
+        await finished(self._state.definition, mesh)
         self._cluster.offered(mesh)
         at = mesh.position
         facts = {"revision": at.generation, "phase": mesh.phase, "version": at.version, "sequence": at.sequence}
@@ -82,31 +82,31 @@ class Intake:
             raise Refused("", f"a bundle cannot be used: {wrong}") from wrong
         if not any(bundle.roots for bundle in bundles):
             raise Refused("", "trust without a root would end every connection")
-        await asyncio.to_thread(self._state.trust, trust)
+        await finished(self._state.trust, trust)
         self._cluster.trusted(trust)
         LOG.info(line("trust", domains=len(bundles), version=trust.position.version))
 
     async def _imports(self, imports: link.Imports) -> None:
         _checked_id(imports.position.mesh)
-        await asyncio.to_thread(self._state.imports, imports)
+        await finished(self._state.imports, imports)
         self._cluster.imported(imports)
         at = imports.position
         LOG.info(line("imports", mesh=at.mesh, peers=len(imports.peers), version=at.version))
 
     async def _withdraw(self, withdraw: link.Withdraw) -> None:
         if withdraw.mesh in self._cluster.world.meshes:
-            await asyncio.to_thread(self._state.withdraw, withdraw.mesh)
+            await finished(self._state.withdraw, withdraw.mesh)
             self._cluster.withdrawn(withdraw.mesh)
             LOG.info(line("withdrawn", mesh=withdraw.mesh))
 
     async def _intermediate(self, answer: link.IntermediateCertificate) -> None:
         try:
-            held = await asyncio.to_thread(self._authority.accept, answer, self._clock())
+            held = await finished(self._authority.accept, answer, self._clock())
         except (Unavailable, Untrusted) as wrong:
             LOG.error(line("intermediate_refused", why=wrong))  # noqa: TRY400 - the reason is in the line
             return
         place = replace(self._cluster.world.place, trust_domain=held.domain.text)
-        await asyncio.to_thread(self._state.place, place)
+        await finished(self._state.place, place)
         self._cluster.placed(place)
         ends = held.certificate.not_valid_after_utc.isoformat()
         LOG.info(line("intermediate", domain=held.domain.text, expires=ends))

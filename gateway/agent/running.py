@@ -149,8 +149,8 @@ async def _welcome_wardens(cluster: Cluster, authority: Authority, options: Opti
     server = HostServer(ports, cluster, authority, HostTokens(options.data_dir), now)
     told = {"agents": agents, "enrolment": _beside(agents[0], options.wardens_enrol_bind)}
     disk.write(options.data_dir / "wardens.json", json.dumps(told).encode())  # who finds the ports open reads this
-    await server.start()  # outside of `try`: gRPC cannot stop a server whose start was cancelled
     try:
+        await server.start()
         await asyncio.Event().wait()
     finally:
         await server.stop(GRACE_SECONDS)

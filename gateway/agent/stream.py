@@ -17,6 +17,7 @@ import grpc
 import isthmus
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
+from gateway.agent.finishing import finished
 from gateway.agent.intake import Intake
 from gateway.agent.outbox import Outbox
 from gateway.agent.state import State
@@ -97,7 +98,7 @@ class Stream:
             region=self._welcome.region,
             trust_domain=domain,
         )
-        await asyncio.to_thread(self._state.place, place)
+        await finished(self._state.place, place)
         self._cluster.placed(place)
         LOG.info(line("link_up", hub=self._address, cluster=place.cluster, epoch=self.epoch))
 
@@ -131,7 +132,7 @@ class Stream:
         if acks := self._outbox.acks(settled):
             await self._say(acks=acks)
         for summary in self._outbox.summaries(settled):
-            await asyncio.to_thread(self._state.summary, summary)
+            await finished(self._state.summary, summary)
             await self._say(summary=summary)
         if now - self._asked_at > _ASK_AGAIN_SECONDS:
             request = self._authority.request(self._welcome.trust_domain, clock)

@@ -5,23 +5,21 @@ on the same one needs neither. Nothing here knows more than the commands that th
 """
 
 import json
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from string import Template
 
 import yaml
 
 from isthmus.demo import layout
+from isthmus.demo.evidence import takes_connections
 from isthmus.demo.layout import Layout, Proxy
 from isthmus.demo.user import User
 from isthmus.embedded.child import Program
 from isthmus.embedded.installation import environment, isthmus, listens
 from isthmus.embedded.places import Places
 
-HTTP_OK, TAKEN = 200, 409
-ANSWER_SECONDS = 2.0
+TAKEN = 409
 CALLERS = {"front": "color.shop.local"}
 """Virtual node → the service that its application calls."""
 
@@ -81,7 +79,9 @@ class Clusters:
     def _envoy(self, proxy: Proxy) -> Program:
         command = ["proxy", "--warden-dir", str(self._sockets(proxy.cluster)), "--name", proxy.name]
         command += ["--admin", proxy.admin, "--concurrency", "1"]
-        return _program(proxy.process, command, needs=(f"warden-{proxy.cluster}",), ready=_live(proxy.admin))
+        return _program(
+            proxy.process, command, needs=(f"warden-{proxy.cluster}",), ready=lambda _: takes_connections(proxy.admin)
+        )
 
     def _folder(self, cluster: str) -> Path:
         folder = self._root / "clusters" / cluster
@@ -100,14 +100,3 @@ def _program(
 ) -> Program:
     line, env = isthmus(*command), environment()
     return Program(name, lambda: line, lambda: env, needs=needs, ready=ready)
-
-
-def _live(admin: str) -> Callable[[int], bool]:
-    """Whether Envoy has its first configuration and takes connections."""
-
-    def is_live(_pid: int) -> bool:
-        with suppress(OSError), urllib.request.urlopen(f"http://{admin}/ready", timeout=ANSWER_SECONDS) as answer:
-            return bool(answer.status == HTTP_OK)
-        return False
-
-    return is_live

@@ -24,6 +24,13 @@ def admin(address: str, path: str) -> str:
         return str(answer.read().decode())
 
 
+def takes_connections(address: str) -> bool:
+    """Whether an Envoy has its configuration and listens."""
+    with suppress(OSError):
+        return admin(address, "/ready") == "LIVE\n"
+    return False
+
+
 def found(address: str, resource: str) -> list[Any]:
     """The entries of one kind in an Envoy's own configuration, as its config_dump says."""
     try:

@@ -221,7 +221,7 @@ def _restart(stage: Stage, instance: str) -> float:
     stage.supervisor.kill(proxy.process)
     anew = lambda: stage.supervisor.pids().get(proxy.process, before) != before  # noqa: E731
     stage.holds(anew, RESTART_SECONDS, f"the Envoy of {instance} is started again")
-    serves = lambda: instance in sample(stage.shop, 1).instances  # noqa: E731
+    serves = lambda: evidence.takes_connections(proxy.admin) and instance in sample(stage.shop, 1).instances  # noqa: E731
     stage.holds(serves, RESTART_SECONDS - (time.monotonic() - begin), f"{instance} serves again")
     return time.monotonic() - begin
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gateway.agent.discovery import Found
 from gateway.agent.discovery.listing import parse
+from gateway.agent.finishing import finished
 from gateway.edge import disk
 from gateway.edge.lines import line
 from isthmus.errors import Invalid
@@ -42,7 +43,7 @@ class FileDiscovery:
             now = _stamp(self._path)
             if now == before and now != read:
                 read = now
-                yield await asyncio.to_thread(self.read)
+                yield await finished(self.read)
             before = now
             await asyncio.sleep(POLL_SECONDS)
 

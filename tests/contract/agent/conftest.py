@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.hub.stream import Timing
 from tests.contract.agent.rig import Agent, Joined, agent_of
 from tests.contract.hub.conftest import Rig, running
 from tests.contract.hub.memory_feed import MemoryFeed
@@ -22,7 +23,8 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 async def rig() -> AsyncIterator[Rig]:
-    async with running(MemoryFeed()) as made:
+    """Heartbeats every fifth of a second, because tests wait for them."""
+    async with running(MemoryFeed(), Timing(heartbeat=0.2)) as made:
         yield made
 
 
