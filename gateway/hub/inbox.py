@@ -49,14 +49,18 @@ class Inbox:
                 self._posted.pop(thing, None)
 
     def take(self) -> list[link.FromAgent]:
-        """Everything that waits, acks in one message; the inbox is empty after."""
+        """Everything that waits, acks in one message; the inbox is empty after.
+
+        Acks come first: a heartbeat that says "applied" before anybody is counted would pass for a cluster without
+        proxies.
+        """
         waiting, self._waiting, self._urgent = self._waiting, {}, False
         if len(self._posted) > LIMIT:
             self._posted.clear()
         self._posted.update((thing, _weight(part)) for thing, part in waiting.items())
         acks = [view for part in waiting.values() for view in part.acks.views]
         others = [part for part in waiting.values() if part.WhichOneof("body") != "acks"]
-        return [*others, *([link.FromAgent(acks=link.Acks(views=acks))] if acks else [])]
+        return [*([link.FromAgent(acks=link.Acks(views=acks))] if acks else []), *others]
 
 
 class Pace:

@@ -114,7 +114,8 @@ class Deliveries:
 def record(delivery: tables.Delivery, replica: str, view: str, said: Mapping[str, Any], now: datetime) -> bool:
     """Enter what one replica says of one view; whether that changes anything.
 
-    `acked_at` is the time of the newest ACK while every proxy counted so far has acked, and null when one has not.
+    `acked_at` is the time of the newest ACK while every proxy counted so far has acked, and null when one has not. Who
+    ran the content before it was offered has acked it when it was offered.
     """
     views = {r: dict(v) for r, v in delivery.views.items()}
     if views.get(replica, {}).get(view) == said and delivery.applied_at is not None:
@@ -124,5 +125,6 @@ def record(delivery: tables.Delivery, replica: str, view: str, said: Mapping[str
     delivery.applied_at = delivery.applied_at or now
     counts = total(v for each in views.values() for v in each.values())
     whole = counts.connected == counts.acked and not counts.nacks
-    delivery.acked_at = datetime.fromtimestamp(counts.last_ack, UTC) if whole and counts.last_ack else None
+    newest = max(datetime.fromtimestamp(counts.last_ack, UTC), delivery.offered_at)
+    delivery.acked_at = newest if whole and counts.last_ack else None
     return True

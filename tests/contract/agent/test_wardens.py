@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -238,3 +239,16 @@ def test_the_command_runs_an_agent_until_sigterm(tmp_path: Path) -> None:
         assert process.wait(10) == 0, rest
     assert "join_failed hub=127.0.0.1:1" in first
     assert "stopped" in rest
+
+
+async def test_a_changed_instances_file_is_an_endpoint_within_a_second(joined: Joined) -> None:
+    joined.agent.list(FRONT)
+    async with joined.agent.run():
+        warden = await joined.agent.enrol()
+        async with warden.stream() as stream:
+            await stream.proxy("front")
+            asked = time.monotonic()
+            joined.agent.list(FRONT, instance("blue", "h2", address="127.0.1.77", ports={8080: 15007}))
+            await until(lambda: any(b"127.0.1.77" in b.body for b in stream.bodies.values()), "blue can be called")
+            assert time.monotonic() - asked < 1
+            assert set(stream.proxies) == {"front"}, "blue's proxy is another host's"
