@@ -20,7 +20,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import INET, JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import INET, JSON, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _TIME = TIMESTAMP(timezone=True)
@@ -127,6 +127,7 @@ class ResourceVersion(Base):
     `key` is `name`, or `parent/name` for routes and gateway routes. `to_revision` is exclusive, null while it stands.
     `version`, `uid`, `created_at` are App Mesh's metadata, carried over from version to version; so is `vip`, the
     virtual service's address. The mesh's own spec is of kind Mesh, its settings of kind Settings, both under its name.
+    `owner` is the account whose it is, where that is not the mesh's (appmesh.md §3.8). Tags keep their order.
     """
 
     __tablename__ = "resource_versions"
@@ -145,11 +146,12 @@ class ResourceVersion(Base):
     from_revision: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     to_revision: Mapped[int | None] = mapped_column(BigInteger)
     spec: Mapped[dict[str, Any]]
-    tags: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    tags: Mapped[dict[str, Any]] = mapped_column(JSON)
     digest: Mapped[str]
     uid: Mapped[UUID]
     version: Mapped[int] = mapped_column(BigInteger)
     vip: Mapped[str | None] = mapped_column(INET)
+    owner: Mapped[str | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -400,7 +402,7 @@ class IdempotencyKey(Base):
     """The answer that a POST with this Idempotency-Key got, kept with its effect for 7 days."""
 
     __tablename__ = "idempotency_keys"
-    __table_args__ = (_under("orgs", "org_id"),)
+    __table_args__ = (_under("orgs", "org_id"), Index("idempotency_keys_age", "org_id", "principal", "created_at"))
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     principal: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -409,6 +411,16 @@ class IdempotencyKey(Base):
     headers: Mapped[dict[str, Any]]
     body: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class Quota(Base):
+    """How much of something an org may have, where that is not the default (isthmus.store.quotas)."""
+
+    __tablename__ = "quotas"
+    __table_args__ = (_under("orgs", "org_id"),)
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[int] = mapped_column(Integer)
 
 
 class Beat(Base):
