@@ -12,6 +12,7 @@ This package is the core, and the map reads in the direction of a change; import
     policies   one file, one policy
     model      what the tenant says
     pki        who is who
+    sigv4      who signed a request, as AWS's clients sign them
 
 From `rollout` downwards everything is a function of its arguments: no socket, no clock, no database. The three shells
 around it, `api`, `workers` and `gateway`, translate and carry out; they decide nothing.
