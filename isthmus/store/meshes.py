@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from isthmus.errors import Conflict, NameTaken, NotFound
 from isthmus.store import tables
+from isthmus.store.quotas import Quotas
 from isthmus.store.revisions import Revisions
 
 
@@ -30,7 +31,10 @@ class Meshes:
         self._session, self._org = session, org
 
     def create(self, account: str, region: str, name: str, *, now: datetime) -> tables.Mesh:
-        """A mesh without a revision: its first change, in the same transaction, says what it is. NameTaken."""
+        """A mesh without a revision: its first change, in the same transaction, says what it is.
+
+        NameTaken, QuotaExceeded.
+        """
         row = tables.Mesh
         made = insert(row).values(
             org_id=self._org, id=uuid4(), account_id=account, region=region, name=name, created_at=now
@@ -38,6 +42,7 @@ class Meshes:
         mesh = self._session.scalars(made.on_conflict_do_nothing().returning(row)).one_or_none()
         if mesh is None:
             raise NameTaken(f"account {account} has a mesh {name!r} in {region} already")
+        Quotas(self._session, self._org).refuse_more_meshes(account, region)
         return mesh
 
     def find(self, ref: str) -> tables.Mesh:
