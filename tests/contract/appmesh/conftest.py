@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import boto3
+import httpx
 import pytest
 import uvicorn
 from botocore.config import Config
@@ -20,13 +22,13 @@ from isthmus.adapters.sealer import Sealer
 from isthmus.settings import Settings
 from isthmus.store.access_keys import AccessKeys, Made
 from isthmus.store.database import Database
+from isthmus.store.orgs import bootstrap
 from isthmus.store.tables import Account
-from tests.conftest import ACCOUNT, OTHER_ACCOUNT
-from tests.databases import Copy
+from isthmus.store.tokens import Tokens
+from tests.databases import Copy, Server
 from tests.until import until
 
 REGION = "eu-west-1"
-SECOND_ACCOUNT = "333333333333"
 Json = Any
 
 
@@ -37,6 +39,7 @@ class Installation:
     url: str
     sealer: Sealer
     database: Database
+    copy: Copy
 
 
 @pytest.fixture(scope="session")
@@ -65,21 +68,54 @@ def served(settings: Settings) -> Iterator[str]:
         thread.join()
 
 
+@pytest.fixture(scope="session")
+def installation(postgres_server: Server, keys: Mapping[str, Path]) -> Iterator[Installation]:
+    """One API for the run, on a database of its own; each test is another tenant of it."""
+    with postgres_server.copy() as copy:
+        settings = Settings(database_url=copy.url, valkey_url="redis://127.0.0.1:1", **keys)  # type: ignore[arg-type]
+        database = Database(copy.url)
+        with served(settings) as url:
+            yield Installation(url, Sealer.load(keys["master_key_file"]), database, copy)
+        database.close()
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An org of one test alone, and its first account."""
+
+    org: UUID
+    account: str
+
+
+_NUMBERS = count(1)
+
+
+def new_tenant(installation: Installation) -> Tenant:
+    """Another one."""
+    number = next(_NUMBERS)
+    account = f"1{number:011d}"
+    return Tenant(bootstrap(installation.database, f"org-{number}", "An org", account), account)
+
+
 @pytest.fixture
-def installation(copy: Copy, keys: Mapping[str, Path], database: Database) -> Iterator[Installation]:
-    """The API on a database of its own."""
-    settings = Settings(database_url=copy.url, valkey_url="redis://127.0.0.1:1", **keys)  # type: ignore[arg-type]
-    with served(settings) as url:
-        yield Installation(url, Sealer.load(keys["master_key_file"]), database)
+def tenant(installation: Installation) -> Tenant:
+    """Who the test is."""
+    return new_tenant(installation)
 
 
-def key_of(installation: Installation, org: UUID, account: str) -> Made:
-    """A new access key of an account."""
-    with installation.database.tenant(org) as session:
-        if session.get(Account, (org, account)) is None:
-            session.add(Account(org_id=org, id=account, name=account))
+@pytest.fixture
+def account(tenant: Tenant) -> str:
+    """The tenant's first account."""
+    return tenant.account
+
+
+def key_of(installation: Installation, tenant: Tenant, account: str | None = None) -> Made:
+    """A new access key of the tenant's first account, or of another that is made for it."""
+    with installation.database.tenant(tenant.org) as session:
+        if account is not None:
+            session.add(Account(org_id=tenant.org, id=account, name=account))
             session.flush()
-        return AccessKeys(session, org, installation.sealer).create(account)
+        return AccessKeys(session, tenant.org, installation.sealer).create(account or tenant.account)
 
 
 def client(installation: Installation, key: Made, region: str = REGION) -> Json:
@@ -96,30 +132,42 @@ def client(installation: Installation, key: Made, region: str = REGION) -> Json:
 
 
 @pytest.fixture
-def key(installation: Installation, org: UUID) -> Made:
-    """The org's access key."""
-    return key_of(installation, org, ACCOUNT)
+def key(installation: Installation, tenant: Tenant) -> Made:
+    """The tenant's access key."""
+    return key_of(installation, tenant)
 
 
 @pytest.fixture
 def appmesh(installation: Installation, key: Made) -> Json:
-    """boto3 as the org's first account."""
+    """boto3 as the tenant's first account."""
     return client(installation, key)
 
 
 @pytest.fixture
-def consumer(installation: Installation, org: UUID) -> Json:
-    """boto3 as the org's second account."""
-    return client(installation, key_of(installation, org, SECOND_ACCOUNT))
+def second(tenant: Tenant) -> str:
+    """The tenant's second account."""
+    return f"2{tenant.account[1:]}"
 
 
 @pytest.fixture
-def stranger(installation: Installation, other_org: UUID) -> Json:
-    """boto3 as another org."""
-    return client(installation, key_of(installation, other_org, OTHER_ACCOUNT))
+def consumer(installation: Installation, tenant: Tenant, second: str) -> Json:
+    """boto3 as the tenant's second account."""
+    return client(installation, key_of(installation, tenant, second))
 
 
-Refused = Callable[..., tuple[str, int, str]]
+@pytest.fixture
+def stranger(installation: Installation) -> Json:
+    """boto3 as another tenant."""
+    return client(installation, key_of(installation, new_tenant(installation)))
+
+
+@pytest.fixture
+def v1(installation: Installation, tenant: Tenant) -> Iterator[httpx.Client]:
+    """The native interface, signed in as the tenant."""
+    with installation.database.tenant(tenant.org) as session:
+        token = Tokens(session, tenant.org).create("ada").text
+    with httpx.Client(base_url=installation.url, headers={"Authorization": f"Bearer {token}"}) as made:
+        yield made
 
 
 def refused(call: Callable[..., Json], **params: Json) -> tuple[str, int, str]:
