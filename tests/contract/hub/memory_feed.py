@@ -1,7 +1,7 @@
 """A Feed in memory: the second implementation of the protocol, with which a hub is tested without a database.
 
 It keeps the protocol's promises for real: tokens are spent once, epochs fence, an org reads its own bodies only. Tests
-change what it holds by `offer`, `bundle`, `export`, `evict`, `keys`, and read what agents said in `posts`.
+change what it holds by `offer`, `bundle`, `export`, `evict`, `keys`, and read what agents said in `posts` and `asked`.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class MemoryFeed:
         self.hubs: dict[str, Here] = {}
         self.gone: set[str] = set()
         self.away = False
+        self.asked: list[link.SignatureQuestion] = []
         self.checking = asyncio.Event()
         self.checking.set()
         self._watches: set[asyncio.Queue[UUID]] = set()
@@ -266,6 +267,7 @@ class MemoryFeed:
 
     async def signer(self, agent: AgentId, question: link.SignatureQuestion, now: datetime) -> str:
         """The account of the key, while `checking` is set."""
+        self.asked.append(question)
         await self.checking.wait()
         self._up()
         claim = claim_in(question, now)
