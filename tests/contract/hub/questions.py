@@ -35,12 +35,18 @@ def minutes_from_now(minutes: float) -> datetime:
 
 
 def shown(
-    key: str = OWN, secret: str = SECRET, *, region: str = "eu-west-1", service: str = "appmesh", minutes: float = 0
+    key: str = OWN,
+    secret: str = SECRET,
+    *,
+    region: str = "eu-west-1",
+    service: str = "appmesh",
+    minutes: float = 0,
+    scope: str = "",
 ) -> link.SignatureQuestion:
-    """A question about a signature that `secret` made so many minutes from now."""
+    """A question about a signature that `secret` made so many minutes from now; `scope` only for a wrong one."""
     claim = Claim(key, region, service, minutes_from_now(minutes), (), "")
     digest = hashlib.sha256(b"the canonical request").hexdigest()
-    to_sign = f"{ALGORITHM}\n{claim.at:%Y%m%dT%H%M%SZ}\n{claim.scope}\n{digest}"
+    to_sign = f"{ALGORITHM}\n{claim.at:%Y%m%dT%H%M%SZ}\n{scope or claim.scope}\n{digest}"
     return link.SignatureQuestion(
         id=next(_IDS),
         access_key=key,

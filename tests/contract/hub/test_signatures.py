@@ -73,6 +73,7 @@ async def test_keys_that_are_not_the_orgs_own_active_ones_are_answered_alike(lin
         ({}, {"service": "s3"}, WRONG),
         ({}, {"region": "eu-west-2"}, WRONG),
         ({"region": "eu-west-1/appmesh"}, {"region": "eu-west-1"}, WRONG),
+        ({"scope": "20260101/eu-west-1/appmesh/aws4_request"}, {}, WRONG),
     ],
     ids=[
         "not the signature",
@@ -90,6 +91,7 @@ async def test_keys_that_are_not_the_orgs_own_active_ones_are_answered_alike(lin
         "said to be for another service",
         "said to be for another region",
         "a scope with a part too many",
+        "signed by the key's owner, over another scope than the claim's",
     ],
 )
 async def test_what_is_not_what_was_signed_is_refused(
