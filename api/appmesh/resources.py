@@ -62,7 +62,11 @@ def list_(call: Call) -> Structure:
     """A page of references, by name."""
     limit = getattr(call.asked, "limit", None) or PAGE
     if call.operation.kind == "Mesh":
-        name, rows = f"{call.account}/{call.region}/meshes", lambda after: _meshes(call, after, limit + 1)
+        name = f"{call.account}/{call.region}/meshes"
+
+        def rows(after: str | None) -> Sequence[tuple[tables.Mesh, Stored]]:
+            return call.meshes.seen_by(call.account, call.region, after, limit + 1)
+
     else:
         mesh = call.mesh()
         parent = Key(str(call.operation.kind), "", _parent(call))
@@ -88,11 +92,6 @@ def _page(
         key = last.document.key
         token = call.cursors.make(call.org, name, full_ref(mesh) if key.kind == "Mesh" else key.text, call.now)
     return listed(call.operation, found[:limit], token)
-
-
-def _meshes(call: Call, after: str | None, limit: int) -> Sequence[tuple[tables.Mesh, Stored]]:
-    found = call.meshes.seen_by(call.account, call.region, after, limit)
-    return [(mesh, call.stored(mesh, Key("Mesh", mesh.name))) for mesh in found]
 
 
 def _created_mesh(call: Call, document: Document) -> Structure:

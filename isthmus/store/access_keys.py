@@ -84,7 +84,9 @@ def verify(session: Session, key: str, sealer: Sealer) -> Signer | None:
     if found is None:
         return None
     become(session, found.org_id)
-    row = session.get_one(tables.AccessKey, (found.org_id, key))
+    row = session.get(tables.AccessKey, (found.org_id, key))
+    if row is None:  # deleted between the two
+        return None
     secret = sealer.open(row.sealed_secret, _context(found.org_id, key))
     return Signer(found.org_id, found.account_id, Secret(secret.decode()))
 

@@ -29,7 +29,7 @@ SETTINGS = "Settings"
 Standing = Mapping[Key, Row[Any]]
 
 _ROW = tables.ResourceVersion
-_COLUMNS = (
+COLUMNS = (
     _ROW.kind,
     _ROW.key,
     _ROW.from_revision,
@@ -114,14 +114,14 @@ class Documents:
 
     def standing(self, *conditions: ColumnElement[bool]) -> Standing:
         """The newest rows by key: all of them, or those that meet the conditions."""
-        query = select(*_COLUMNS).where(*self._mine(), _ROW.to_revision.is_(None), *conditions)
+        query = select(*COLUMNS).where(*self._mine(), _ROW.to_revision.is_(None), *conditions)
         return self._by_key(self._session.execute(query))
 
     def at(self, revision: int, *conditions: ColumnElement[bool]) -> Standing:
         """The rows that stood at a revision, by key."""
         began, ended = _ROW.from_revision <= revision, _ROW.to_revision
         stood = began & (ended.is_(None) | (ended > revision))
-        return self._by_key(self._session.execute(select(*_COLUMNS).where(*self._mine(), stood, *conditions)))
+        return self._by_key(self._session.execute(select(*COLUMNS).where(*self._mine(), stood, *conditions)))
 
     def of_keys(self, keys: Collection[Key]) -> Standing:
         """The newest rows under these keys."""
@@ -129,7 +129,7 @@ class Documents:
 
     def page(self, kind: str, parent: str | None, after: str | None, limit: int) -> Sequence[Row[Any]]:
         """Up to `limit` of the newest rows of a kind (and parent), by key, beginning after that one."""
-        query = select(*_COLUMNS).where(*self._mine(), _ROW.to_revision.is_(None), _ROW.kind == kind)
+        query = select(*COLUMNS).where(*self._mine(), _ROW.to_revision.is_(None), _ROW.kind == kind)
         if parent is not None:
             query = query.where(func.starts_with(_ROW.key, Key(kind, "", parent).text))
         if after is not None:

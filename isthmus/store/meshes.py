@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from isthmus.errors import Conflict, NameTaken, NotFound
 from isthmus.store import tables
-from isthmus.store.documents import SETTINGS
+from isthmus.store.changes import Stored
+from isthmus.store.documents import COLUMNS, SETTINGS, stored_of
 from isthmus.store.quotas import Quotas
 from isthmus.store.revisions import Revisions
 
@@ -78,14 +79,20 @@ class Meshes:
             return mesh
         return mesh if self._session.scalar(select(self._open_to(account)).where(tables.Mesh.id == mesh.id)) else None
 
-    def seen_by(self, account: str, region: str, after: str | None, limit: int) -> Sequence[tables.Mesh]:
-        """Up to `limit` meshes of a region that an account may use, by name and owner, after that full reference."""
-        row = tables.Mesh
+    def seen_by(self, account: str, region: str, after: str | None, limit: int) -> Sequence[tuple[tables.Mesh, Stored]]:
+        """Up to `limit` meshes of a region that an account may use, with what is said of each itself.
+
+        By name and owner, after that full reference.
+        """
+        row, said = tables.Mesh, tables.ResourceVersion
+        own = (said.org_id == row.org_id, said.mesh_id == row.id, said.kind == "Mesh", said.to_revision.is_(None))
         query = self._alive().where(row.region == region, (row.account_id == account) | self._open_to(account))
         if after is not None:
             owner, _, name = after.split(":", 2)
             query = query.where(tuple_(row.name, row.account_id) > (name, owner))
-        return self._session.scalars(query.order_by(row.name, row.account_id).limit(limit)).all()
+        query = query.order_by(row.name, row.account_id).limit(limit)
+        found = self._session.execute(query.join(said, and_(*own)).add_columns(*COLUMNS))
+        return [(each[0], stored_of(each)) for each in found]
 
     def list(self, after: str | None, limit: int) -> Sequence[tables.Mesh]:
         """Up to `limit` meshes by name, account and region, after the one of that full reference."""
