@@ -1,7 +1,7 @@
 """app: one request from its bytes to its answer: authenticated, understood, carried out in one transaction, once.
 
 A plain ASGI app below `/v20190125`: a route of Starlette's would see a decoded path, and SigV4 signs the raw one.
-Key look-up, signature, effect and kept answer share one transaction: a key that is deactivated is refused from the next
+Key, signature, effect and kept answer share one transaction: a key that is deactivated is refused from the next
 request on, and a client's retry finds either all of the first try or nothing.
 """
 
@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -29,11 +30,13 @@ from isthmus.adapters.sealer import Sealer
 from isthmus.errors import IsthmusError
 from isthmus.model.calls import asked_of
 from isthmus.model.operations.table import Operation
-from isthmus.store.access_keys import Signer, verify
+from isthmus.store import access_keys
+from isthmus.store.access_keys import Signer
 from isthmus.store.database import AsyncDatabase
 from isthmus.store.idempotency import Answer, IdempotencyKeys
 
 SERVICE = "appmesh"
+KEYS_KEPT = 10_000
 _ACTS = {**resources.ACTS, **tags.ACTS}
 
 log = logging.getLogger("isthmus.appmesh")
@@ -57,6 +60,7 @@ class AppMesh:
 
     def __init__(self, database: AsyncDatabase, sealer: Sealer, cursors: Cursors) -> None:
         self._database, self._sealer, self._cursors = database, sealer, cursors
+        self._orgs: dict[str, UUID] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -64,7 +68,8 @@ class AppMesh:
         name = refusals.request_id(request.state.request_id)
         try:
             received = await self._received(request)
-            body = await self._database.lookup(lambda session: self._done(session, received))
+            org = await self._org_of(received.claim.key)
+            body = await self._database.run(org, lambda session: self._done(session, org, received))
             answer: Response = Response(body, 200, {"x-amzn-requestid": name}, "application/json")
         except (IsthmusError, Problem, Answered) as error:
             answer = refusals.answer(refusals.refusal_of(error), name)
@@ -90,12 +95,24 @@ class AppMesh:
         to_sign = sigv4.string_to_sign(claim, target, headers)
         return Received(request.method, path, query, body, claim, to_sign, now)
 
-    def _done(self, session: Session, received: Received) -> bytes:
+    async def _org_of(self, key: str) -> UUID:
+        """Whose a key is; UnknownKey. Kept, because it never changes; whether the key is active is asked each time."""
+        org = self._orgs.get(key)
+        if org is None:
+            org = await self._database.lookup(lambda session: access_keys.org_of(session, key))
+            if org is None:
+                raise _unknown()
+            if len(self._orgs) >= KEYS_KEPT:
+                self._orgs.clear()
+            self._orgs[key] = org
+        return org
+
+    def _done(self, session: Session, org: UUID, received: Received) -> bytes:
         """The answer's body, after the effect."""
         claim = received.claim
-        signer = verify(session, claim.key, self._sealer)
+        signer = access_keys.signer(session, org, claim.key, self._sealer)
         if signer is None:
-            raise sigv4.UnknownKey("The security token included in the request is invalid.")
+            raise _unknown()
         if not sigv4.holds(signer.secret, claim, received.to_sign):
             raise sigv4.Mismatch
         return self._once(session, signer, received)
@@ -121,6 +138,10 @@ class AppMesh:
             kept = Answer(200, {}, _act(call))
             keys.keep(key, digest, kept)
         return kept.body
+
+
+def _unknown() -> sigv4.UnknownKey:
+    return sigv4.UnknownKey("The security token included in the request is invalid.")
 
 
 def _act(call: Call) -> bytes:

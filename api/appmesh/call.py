@@ -1,6 +1,6 @@
 """call: one authenticated request in its transaction: who calls, for which region, and the meshes that it reaches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from api.appmesh.sharing import refuse_stranger
 from api.cursors import Cursors
 from isthmus.errors import NotFound
 from isthmus.model.document import Key
+from isthmus.model.key import PARENTS
 from isthmus.model.operations.table import Operation
 from isthmus.model.structure import Structure
 from isthmus.store import tables
@@ -31,6 +32,8 @@ class Call:
     cursors: Cursors
     operation: Operation
     asked: Structure
+    opened: dict[UUID, Revisions] = field(default_factory=dict)
+    """What `revisions` gave, because a mesh is held once."""
 
     @property
     def author(self) -> str:
@@ -49,7 +52,7 @@ class Call:
 
     def revisions(self, mesh: tables.Mesh) -> Revisions:
         """What is in a mesh."""
-        return Revisions(self.session, self.org, mesh.id)
+        return self.opened.setdefault(mesh.id, Revisions(self.session, self.org, mesh.id))
 
     def mesh(self) -> tables.Mesh:
         """The mesh that is asked about; NotFound for one of another org as for none, Denied as `sharing` decides."""
@@ -61,14 +64,23 @@ class Call:
         return found
 
     def stored(self, mesh: tables.Mesh, key: Key) -> Stored:
-        """A document of a mesh; NotFound, in App Mesh's words."""
+        """A document of a mesh; NotFound, in App Mesh's words, for it or for what it would lie in."""
         found = self.revisions(mesh).get(key)
         if found is None:
-            raise missing(mesh, key)
+            self.refuse_orphan(mesh, key)
+            raise _missing(mesh, key)
         return found
 
+    def refuse_orphan(self, mesh: tables.Mesh, key: Key) -> None:
+        """NotFound for what would lie in a router or gateway that is not there."""
+        parent = PARENTS.get(key.kind)
+        if parent and key.parent is not None:
+            within = Key(parent, key.parent)
+            if self.revisions(mesh).get(within) is None:
+                raise _missing(mesh, within)
 
-def missing(mesh: tables.Mesh, key: Key) -> NotFound:
+
+def _missing(mesh: tables.Mesh, key: Key) -> NotFound:
     """There is no such thing, in App Mesh's words."""
     return NotFound(
         f"{key.kind} with name {key.name} is not present under mesh {mesh.name} for account {mesh.account_id}"

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from api.appmesh.answers import listed, owner_of, resource
-from api.appmesh.call import Call, missing
+from api.appmesh.call import Call
 from api.appmesh.sharing import refuse_not_own
-from isthmus.errors import NameTaken
+from isthmus.errors import NameTaken, StaleRevision
 from isthmus.model.calls import document_of, key_of
 from isthmus.model.definition import Definition
 from isthmus.model.document import Document, Key
@@ -13,7 +13,7 @@ from isthmus.model.kinds.mesh import MeshSpec
 from isthmus.model.operations.words import owners
 from isthmus.model.structure import Structure
 from isthmus.store import tables
-from isthmus.store.changes import Change, Stored
+from isthmus.store.changes import ABSENT, Accepted, Change, Stored
 from isthmus.store.meshes import full_ref
 
 PAGE = 100
@@ -26,26 +26,25 @@ def create(call: Call) -> Structure:
     if document.key.kind == "Mesh":
         return _created_mesh(call, document)
     mesh = call.mesh()
-    call.revisions(mesh).hold()
-    _refuse_orphan(call, mesh, document.key)
-    if call.revisions(mesh).get(document.key) is not None:
-        raise NameTaken(f"{document.key.kind} with name {document.key.name} already exists under mesh {mesh.name}")
     owner = None if call.account == mesh.account_id else call.account
-    return _put(call, mesh, document, owner)
+    try:
+        return _put(call, mesh, Change("put", document, ABSENT, owner=owner))
+    except StaleRevision:
+        key = document.key
+        raise NameTaken(f"{key.kind} with name {key.name} already exists under mesh {mesh.name}") from None
 
 
 def describe(call: Call) -> Structure:
     """A resource as it is."""
-    mesh, key = call.mesh(), key_of(call.operation, call.asked)
-    _refuse_orphan(call, mesh, key)
-    return resource(call.operation, mesh, call.stored(mesh, key))
+    mesh = call.mesh()
+    return resource(call.operation, mesh, call.stored(mesh, key_of(call.operation, call.asked)))
 
 
 def update(call: Call) -> Structure:
     """Another spec; tags stay."""
     mesh, before = _own(call)
     after = document_of(call.operation, call.asked)
-    return _put(call, mesh, Document(after.key, after.spec, before.document.tags))
+    return _put(call, mesh, Change("put", Document(after.key, after.spec, before.document.tags)))
 
 
 def delete(call: Call) -> Structure:
@@ -70,7 +69,7 @@ def list_(call: Call) -> Structure:
     else:
         mesh = call.mesh()
         parent = Key(str(call.operation.kind), "", _parent(call))
-        _refuse_orphan(call, mesh, parent)
+        call.refuse_orphan(mesh, parent)
         name = f"{mesh.id}/{parent.kind}/{parent.text}"
 
         def rows(after: str | None) -> Sequence[tuple[tables.Mesh, Stored]]:
@@ -97,44 +96,33 @@ def _page(
 def _created_mesh(call: Call, document: Document) -> Structure:
     mesh = call.meshes.create(call.account, call.region, document.key.name, now=call.now)
     assert isinstance(document.spec, MeshSpec)
-    definition = Definition(mesh.name, document.spec, tags=document.tags)
-    call.revisions(mesh).replace(definition, author=call.author, reason=call.operation.name, now=call.now)
-    return resource(call.operation, mesh, call.stored(mesh, document.key))
+    definition, reason = Definition(mesh.name, document.spec, tags=document.tags), call.operation.name
+    accepted = call.revisions(mesh).replace(definition, author=call.author, reason=reason, now=call.now)
+    return resource(call.operation, mesh, accepted.stored[document.key])
 
 
 def _own(call: Call) -> tuple[tables.Mesh, Stored]:
     """What an update or delete is about, held against other writers; Denied if it is another account's."""
     mesh, key = call.mesh(), key_of(call.operation, call.asked)
     call.revisions(mesh).hold()
-    _refuse_orphan(call, mesh, key)
     stored = call.stored(mesh, key)
     refuse_not_own(call.account, mesh.account_id, owner_of(mesh, stored), call.operation.verb)
     return mesh, stored
 
 
-def _put(call: Call, mesh: tables.Mesh, document: Document, owner: str | None = None) -> Structure:
-    _apply(call, mesh, Change("put", document, owner=owner))
-    return resource(call.operation, mesh, call.stored(mesh, document.key))
+def _put(call: Call, mesh: tables.Mesh, change: Change) -> Structure:
+    return resource(call.operation, mesh, _apply(call, mesh, change).stored[change.key])
 
 
-def _apply(call: Call, mesh: tables.Mesh, change: Change) -> None:
+def _apply(call: Call, mesh: tables.Mesh, change: Change) -> Accepted:
     reason = f"{call.operation.name} {change.key.text}"
-    call.revisions(mesh).apply([change], author=call.author, reason=reason, now=call.now)
+    return call.revisions(mesh).apply([change], author=call.author, reason=reason, now=call.now)
 
 
 def _parent(call: Call) -> str | None:
     """The router or gateway that a list is of."""
     *_, last = owners(str(call.operation.kind))
     return None if last.kind == "Mesh" else getattr(call.asked, last.field)
-
-
-def _refuse_orphan(call: Call, mesh: tables.Mesh, key: Key) -> None:
-    """NotFound for a thing within a router or gateway that is not there."""
-    if key.parent is not None:
-        *_, last = owners(key.kind)
-        within = Key(last.kind, key.parent)
-        if call.revisions(mesh).get(within) is None:
-            raise missing(mesh, within)
 
 
 ACTS: Mapping[str, Callable[[Call], Structure]] = {

@@ -1,6 +1,7 @@
 """changes: what a caller wants of a mesh, and what it says it has read; decided without the database."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Literal
@@ -55,10 +56,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What came of a change: the mesh's head, and the keys that it changed: none if all was so already."""
+    """What came of a change: the mesh's head, and the keys that it changed: none if all was so already.
+
+    `stored` are the things put, as they stand now, changed or not.
+    """
 
     revision: int
     changed: tuple[Key, ...]
+    stored: Mapping[Key, "Stored"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

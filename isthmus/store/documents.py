@@ -13,7 +13,7 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 from sqlalchemy import ARRAY, ColumnElement, Row, Text, cast, delete, func, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSON, JSONB, insert
 from sqlalchemy.orm import Session
 
 from isthmus.model.check import references
@@ -56,7 +56,10 @@ WITH RECURSIVE users(kind, key) AS (
     SELECT r.to_kind, r.to_key FROM around a JOIN resource_references r
       ON r.org_id = :org AND r.mesh_id = :mesh AND r.kind = a.kind AND r.key = a.key
 )
-SELECT kind, key FROM around""")
+SELECT v.kind, v.key, v.spec, v.tags FROM around a JOIN resource_versions v
+  ON v.org_id = :org AND v.mesh_id = :mesh AND v.kind = a.kind AND v.key = a.key AND v.to_revision IS NULL""").columns(
+    kind=Text, key=Text, spec=JSONB, tags=JSON
+)
 """Whatever stands on the changed keys, directly or not, and whatever those and the named keys stand on."""
 
 
@@ -69,20 +72,21 @@ class Content:
     tags: dict[str, str]
     refers: frozenset[Key] = frozenset()
     owner: str | None = None
+    document: Document | None = None
+    """What it was made of; settings are none."""
 
     @classmethod
     def of(cls, document: Document, owner: str | None = None) -> Self:
         """A document's. Lasting kinds refer to nothing that minds."""
         named = () if KINDS[document.key.kind].lasting else references(document)
         refers = frozenset(key for _, key in named)
-        return cls(document.key, document.spec.json_object(), dict(document.tags), refers, owner)
+        return cls(document.key, document.spec.json_object(), dict(document.tags), refers, owner, document)
 
     @classmethod
     def of_mesh(cls, definition: Definition) -> Sequence[Self]:
         """What a definition says of the mesh itself."""
-        spec, settings = definition.spec.json_object(), definition.settings.json_object()
-        mesh = cls(Key("Mesh", definition.name), spec, dict(definition.tags))
-        return mesh, cls(Key(SETTINGS, definition.name), settings, {})
+        mesh = Document(Key("Mesh", definition.name), definition.spec, definition.tags)
+        return cls.of(mesh), cls(Key(SETTINGS, definition.name), definition.settings.json_object(), {})
 
     @property
     def digest(self) -> str:
@@ -141,8 +145,7 @@ class Documents:
         arguments: dict[str, Any] = {"org": self._org, "mesh": self._mesh}
         for name, keys in (("changed", changed), ("named", named)):
             arguments |= {f"{name}_kinds": [k.kind for k in keys], f"{name}_keys": [k.text for k in keys]}
-        found = [Key.of(row.kind, row.key) for row in self._session.execute(_AROUND, arguments)]
-        return {key: document_of(row) for key, row in self.of_keys(found).items()}
+        return {key_of(row): document_of(row) for row in self._session.execute(_AROUND, arguments)}
 
     def end(self, keys: Collection[Key], revision: int) -> None:
         """These keys' rows stand no longer from `revision` on."""
@@ -152,8 +155,10 @@ class Documents:
         theirs = tuple_(source.kind, source.key).in_(_pairs(keys))
         self._session.execute(delete(source).where(source.org_id == self._org, source.mesh_id == self._mesh, theirs))
 
-    def begin(self, contents: Iterable[Content], before: Standing, revision: int, now: datetime) -> None:
-        """These contents stand from `revision` on, after the rows of `before`, which are ended already."""
+    def begin(
+        self, contents: Iterable[Content], before: Standing, revision: int, now: datetime
+    ) -> Iterable[dict[str, Any]]:
+        """These contents stand from `revision` on, after the rows of `before`, which are ended already. Their rows."""
         mine = {"org_id": self._org, "mesh_id": self._mesh}
         rows, named = [], []
         for content in contents:
@@ -163,6 +168,7 @@ class Documents:
         for table, values in ((_ROW, rows), (tables.Reference, named)):
             if values:
                 self._session.execute(insert(table), values)
+        return rows
 
     def _mine(self) -> tuple[ColumnElement[bool], ...]:
         return _ROW.org_id == self._org, _ROW.mesh_id == self._mesh
