@@ -1,4 +1,4 @@
-"""backend groups: the controller's name for a list of services, expanded as it expanded them: App Mesh has no such kind."""
+"""backend groups: the controller's lists of services, expanded as it expanded them: App Mesh has no such kind."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
