@@ -4,9 +4,8 @@ Whatever is wrong is told where it was written, not where it would have stood in
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from isthmus.errors import Invalid, Violation
 from isthmus.imports.notes import Notes
@@ -50,12 +49,12 @@ def _definition(mesh: str, said: list[Said], notes: Notes, found: Findings) -> D
     return parsed
 
 
-def _mesh(mesh: str, said: Iterable[Said], notes: Notes, found: Findings) -> Said:
+def _mesh(mesh: str, said: Sequence[Said], notes: Notes, found: Findings) -> Said:
     """The mesh itself; where no file says it, one without settings, which a note tells."""
     own = [each for each in said if each.kind == "Mesh"]
     if not own:
         notes.remark(f"mesh {mesh} is said nowhere: its spec is empty, which is what applying it will make it")
-        return Said(Place("no file", f"Mesh {mesh}"), mesh, "Mesh", mesh, {})
+        return replace(said[0], kind="Mesh", name=mesh, spec={}, parent=None, tags={})
     for other in own[1:]:
         if replace(other, place=own[0].place) != own[0]:
             where = own[0].place
@@ -75,5 +74,5 @@ def _told(own: Place, inside: Sequence[Said], parse: Callable[[], Definition], f
 def _placed(violation: Violation, own: Place, inside: Sequence[Said]) -> Violation:
     """The violation, where it was written."""
     matched = _RESOURCE.fullmatch(violation.pointer)
-    place: Any = inside[int(matched[1])].place if matched else own
+    place: Place = inside[int(matched[1])].place if matched else own
     return Violation(place.at(matched[2] if matched else violation.pointer), violation.code, violation.detail)
