@@ -83,8 +83,8 @@ def hub() -> None:
     from isthmus.adapters.sealer import Sealer
     from isthmus.store.database import Database
 
-    issue = issuing(Sealer.load(settings.master_key_file))
-    run(settings, StoreFeed(Database(settings.database_url), settings.libpq_url, issue))
+    sealer = Sealer.load(settings.master_key_file)
+    run(settings, StoreFeed(Database(settings.database_url), settings.libpq_url, issuing(sealer), sealer))
 
 
 def _settings(process: str, *needs: str) -> "Settings":

@@ -32,12 +32,17 @@ Expected = At | Existence
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Put a document or delete a key. `pointer` is where the request says so, and begins every violation's pointer."""
+    """Put a document or delete a key. `pointer` is where the request says so, and begins every violation's pointer.
+
+    `owner` is the account that makes the thing, if that is not the mesh's own. Who changes it later
+    does not come to own it.
+    """
 
     op: Literal["put", "delete"]
     document: Document | Key
     expected: Expected | None = None
     pointer: str = ""
+    owner: str | None = None
 
     def __post_init__(self) -> None:
         assert isinstance(self.document, Document) == (self.op == "put"), "a put has a document, a delete a key"
@@ -60,7 +65,8 @@ class Accepted:
 class Stored:
     """A document as it stands, or stood.
 
-    `revision` is the one that last changed it, its ETag; `version` (changes of the spec) and `uid` are App Mesh's.
+    `revision` is the one that last changed it, its ETag; `version` (changes of the spec) and `uid` are App Mesh's, and
+    so is `owner`, the account whose it is where that is not the mesh's.
     """
 
     document: Document
@@ -69,6 +75,7 @@ class Stored:
     uid: UUID
     created_at: datetime
     updated_at: datetime
+    owner: str | None = None
 
 
 def must_match(what: str, expected: Expected | None, current: int | None) -> None:

@@ -39,6 +39,7 @@ _COLUMNS = (
     _ROW.uid,
     _ROW.version,
     _ROW.vip,
+    _ROW.owner,
     _ROW.created_at,
     _ROW.updated_at,
 )
@@ -67,12 +68,14 @@ class Content:
     spec: dict[str, Any]
     tags: dict[str, str]
     refers: frozenset[Key] = frozenset()
+    owner: str | None = None
 
     @classmethod
-    def of(cls, document: Document) -> Self:
+    def of(cls, document: Document, owner: str | None = None) -> Self:
         """A document's. Lasting kinds refer to nothing that minds."""
         named = () if KINDS[document.key.kind].lasting else references(document)
-        return cls(document.key, document.spec.json_object(), dict(document.tags), frozenset(key for _, key in named))
+        refers = frozenset(key for _, key in named)
+        return cls(document.key, document.spec.json_object(), dict(document.tags), refers, owner)
 
     @classmethod
     def of_mesh(cls, definition: Definition) -> Sequence[Self]:
@@ -100,7 +103,7 @@ def document_of(row: Row[Any]) -> Document:
 
 def stored_of(row: Row[Any]) -> Stored:
     """A row's document with what we say of it."""
-    return Stored(document_of(row), row.from_revision, row.version, row.uid, row.created_at, row.updated_at)
+    return Stored(document_of(row), row.from_revision, row.version, row.uid, row.created_at, row.updated_at, row.owner)
 
 
 class Documents:
@@ -172,12 +175,14 @@ def _row(content: Content, before: Row[Any] | None, revision: int, now: datetime
     """App Mesh's metadata is carried over; tags alone are no new version of a thing."""
     said = {"from_revision": revision, "spec": content.spec, "tags": content.tags, "digest": content.digest}
     if before is None:
-        return said | {"uid": uuid4(), "version": 1, "vip": None, "created_at": now, "updated_at": now}
+        new = {"uid": uuid4(), "version": 1, "vip": None, "owner": content.owner}
+        return said | new | {"created_at": now, "updated_at": now}
     same = before.spec == content.spec
     return said | {
         "uid": before.uid,
         "version": before.version + (0 if same else 1),
         "vip": before.vip,
+        "owner": before.owner,
         "created_at": before.created_at,
         "updated_at": before.updated_at if same else now,
     }

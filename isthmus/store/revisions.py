@@ -30,6 +30,7 @@ from isthmus.store.outcome import (
     survives_omission,
 )
 from isthmus.store.promises import Promises
+from isthmus.store.quotas import Quotas
 
 __all__ = ["ABSENT", "ANY", "Accepted", "At", "Change", "Expected", "Revisions", "Stored", "quiet"]
 
@@ -47,9 +48,10 @@ class Revisions:
     def apply(self, changes: Sequence[Change], *, author: str, reason: str, now: datetime) -> Accepted:
         """Make all changes in one revision, or none if they change nothing.
 
-        Raises StaleRevision, NotFound (delete of what is not there), InUse, Invalid; then nothing is changed.
+        Raises StaleRevision, NotFound (delete of what is not there), InUse, QuotaExceeded, Invalid; then nothing is
+        changed.
         """
-        mesh = self._lock()
+        mesh = self.hold()
         refuse_misplaced(changes, mesh.name)
         before = self._documents.of_keys([change.key for change in changes])
         for change in changes:
@@ -63,7 +65,7 @@ class Revisions:
         refuse_in_use(deletes, outcome)
         refuse_broken(real, mesh.name, outcome)
         self._refuse_unknown_clusters({c.key: c.pointer for c in real if c.op == "put"})
-        contents = [Content.of(document) for document in puts.values()]
+        contents = [Content.of(c.document, c.owner) for c in real if isinstance(c.document, Document)]
         return self._write(mesh, contents, deletes, before, author=author, reason=reason, now=now)
 
     def replace(
@@ -74,7 +76,7 @@ class Revisions:
         What is not listed is deleted, but for attachments, placements and bindings. A mesh's ETag is its head. Raises
         StaleRevision and Invalid (pointers into the definition).
         """
-        mesh = self._lock()
+        mesh = self.hold()
         if definition.name != mesh.name:
             raise Invalid.one("/name", "not_this_mesh", f"this is the mesh {mesh.name!r}")
         must_match(f"mesh {mesh.name}", expected, mesh.head or None)
@@ -93,7 +95,7 @@ class Revisions:
 
     def end(self, *, author: str, reason: str, now: datetime) -> Accepted:
         """The revision in which nothing stands: the mesh is deleted. InUse while anything of App Mesh is in it."""
-        mesh = self._lock()
+        mesh = self.hold()
         before = self._documents.standing()
         refuse_in_use([Key("Mesh", mesh.name)], _documents(before))
         return self._write(mesh, [], set(before), before, author=author, reason=reason, now=now)
@@ -133,8 +135,8 @@ class Revisions:
         """One revision."""
         return self._session.get(tables.Revision, (self._org, self._mesh, number))
 
-    def _lock(self) -> tables.Mesh:
-        """The mesh's row, as whoever held it before left it."""
+    def hold(self) -> tables.Mesh:
+        """The mesh's row, as whoever held it before left it; nobody else writes the mesh until the transaction ends."""
         row = tables.Mesh
         mine = (row.org_id == self._org, row.id == self._mesh, row.deleted_at.is_(None))
         query = select(row).where(*mine).with_for_update(key_share=True)
@@ -184,6 +186,8 @@ class Revisions:
         written = deletes | {content.key for content in contents}
         self._documents.end(written, number)
         self._documents.begin(contents, before, number, now)
+        made = [content.key for content in contents if content.key not in before]
+        Quotas(self._session, self._org).refuse_more_objects(self._mesh, made, _backends(contents))
         due_at = self._due(mesh.head, now)
         changed = _told(written)
         row = {
@@ -217,6 +221,12 @@ def quiet(previous: datetime, now: datetime) -> timedelta:
     Both are times of API processes, whose clocks differ: the wait is never longer than the quiet time.
     """
     return min(max(previous + QUIET - now, timedelta(0)), QUIET)
+
+
+def _backends(contents: Sequence[Content]) -> Mapping[str, int]:
+    """How many backends each written node has, if any."""
+    nodes = {c.key.name: len(c.spec.get("backends", ())) for c in contents if c.key.kind == "VirtualNode"}
+    return {name: number for name, number in nodes.items() if number}
 
 
 def _must_apply(change: Change, before: Standing) -> None:
