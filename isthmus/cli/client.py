@@ -34,8 +34,9 @@ class Client:
     """A signed-in connection to the API."""
 
     def __init__(self, api: str, token: str, timeout: float = 30.0) -> None:
+        self.api = api.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=api.rstrip("/") + "/v1", headers=headers, timeout=timeout)
+        self._http = httpx.Client(base_url=f"{self.api}/v1", headers=headers, timeout=timeout)
 
     @classmethod
     def found(cls) -> Self:

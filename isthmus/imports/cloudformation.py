@@ -17,8 +17,8 @@ from isthmus.imports.notes import Notes
 from isthmus.imports.said import Place, Said
 from isthmus.imports.stack import PREFIX, Stack
 from isthmus.imports.template import parse_template
-from isthmus.model.calls import APP_MESH_KINDS
 from isthmus.model.key import PARENTS
+from isthmus.model.operations.words import APP_MESH_KINDS
 from isthmus.model.reading import Findings
 
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isthmus.errors import Violation
+from isthmus.errors import Invalid, Violation
+from isthmus.model.arn import Arn
+from isthmus.model.key import PARENTS
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,13 +43,16 @@ class Said:
         return {"kind": self.kind, "name": self.name} | parent | {"spec": self.spec, "tags": dict(self.tags)}
 
 
-def name_of(arn: str, kind: str) -> str | None:
-    """The name of the resource of a kind that an App Mesh ARN is of; None for another kind's ARN.
+def name_of(text: str, kind: str) -> str | None:
+    """The name of the resource of a kind that an App Mesh ARN names or lies in; None for any other ARN.
 
-    Not an ARN at all is taken for the name: App Mesh's own backends are given by either (appmesh.md §3.5).
+    What is no ARN at all is taken for the name: App Mesh's own backends are given by either (appmesh.md §3.5).
     """
-    if not arn.startswith("arn:"):
-        return arn
-    marker = "mesh" if kind == "Mesh" else f"/{kind[0].lower()}{kind[1:]}"
-    _, found, name = arn.partition(f"{marker}/")
-    return name.partition("/")[0] if found and name else None
+    if not text.startswith("arn:"):
+        return text
+    try:
+        arn = Arn.parse(text)
+    except Invalid:
+        return None
+    named = {"Mesh": arn.mesh, PARENTS.get(arn.key.kind): arn.key.parent, arn.key.kind: arn.key.name}
+    return named.get(kind)

@@ -14,7 +14,8 @@ from isthmus.imports.intrinsic import NO_VALUE, Unresolved
 from isthmus.imports.loose import mapping
 from isthmus.imports.notes import Notes
 from isthmus.imports.said import Place, name_of
-from isthmus.model.key import PARENTS
+from isthmus.model.arn import arn
+from isthmus.model.key import PARENTS, Key
 
 PREFIX = "AWS::AppMesh::"
 NAMED_BY_PROPERTY = "AWS::ServiceDiscovery::"
@@ -162,12 +163,9 @@ class Stack:
             return intrinsic.value(properties[name], self) if name in properties else NO_VALUE
 
     def _arn(self, logical: str) -> str:
-        kind, told = self._kind(logical), self._inputs.pseudo
-        arn = f"arn:{told('AWS::Partition')}:appmesh:{told('AWS::Region')}:{told('AWS::AccountId')}"
-        parts = [("mesh", self.mesh(logical))]
-        parts += [(PARENTS[kind], str(self.parent(logical)))] if kind in PARENTS else []
-        parts += [] if kind == "Mesh" else [(kind, self.name(logical))]
-        return f"{arn}:{'/'.join(f'{part[0].lower()}{part[1:]}/{name}' for part, name in parts)}"
+        region, account = self._inputs.pseudo("AWS::Region"), self._inputs.pseudo("AWS::AccountId")
+        key = Key(self._kind(logical), self.name(logical), self.parent(logical))
+        return arn(region, account, self.mesh(logical), key)
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
