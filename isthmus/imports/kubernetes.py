@@ -18,6 +18,8 @@ from isthmus.model.reading import Findings
 GROUP = "appmesh.k8s.aws"
 CLUSTER_WIDE = ("Mesh", "Namespace")
 DEFAULT = "default"
+PLACEHOLDER = "${"
+"""How manifests are often written before a shell fills them in."""
 Files = Iterable[tuple[str, str]]
 """(name, text)."""
 
@@ -67,6 +69,8 @@ def resources(files: Files, notes: Notes, found: Findings) -> list[Resource]:
 
 def _decoded(file: str, text: str, notes: Notes, found: Findings) -> list[Any]:
     """A file that cannot be read matters only if it may speak of App Mesh."""
+    if GROUP in text and PLACEHOLDER in text:
+        notes.remark(f"{file} has {PLACEHOLDER}…}} in it, which is taken as it is: fill it in first, as with envsubst")
     try:
         return decode(text)
     except Invalid as invalid:

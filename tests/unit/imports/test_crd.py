@@ -234,5 +234,10 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert [code for _, code in refused(m.mesh(), *wrong)] == ["unresolved"] * 3
 
 
+def test_placeholders_of_a_shell_are_told() -> None:
+    made = m.read(m.mesh(), m.node(serviceDiscovery={"dns": {"hostname": "front.${NAMESPACE}.local"}}))
+    assert "shop.yaml has ${…} in it" in " ".join(made.notes.remarks)
+
+
 def test_nothing_of_app_mesh_is_refused() -> None:
     assert refused(m.resource("Deployment", "front", {}, api="apps/v1")) == [("", "nothing_found")]
