@@ -55,11 +55,10 @@ class Stack:
     def name(self, logical: str) -> str:
         """What an App Mesh resource is called; where the template leaves it to CloudFormation, its logical id."""
         kind = self._kind(logical)
-        said = self._property(logical, f"{kind}Name")
-        if said is NO_VALUE:
+        said = self._said_name(logical, kind)
+        if said is None:
             self._notes.remark(f"{self.place(logical).at()} has no {kind}Name: it is called by its logical id")
-            return logical
-        return str(said)
+        return said or logical
 
     def mesh(self, logical: str) -> str:
         """The mesh of an App Mesh resource."""
@@ -152,10 +151,16 @@ class Stack:
 
     def _named(self, logical: str, kind: str) -> str:
         """The name in a property that names another resource; an ARN stands for the name in it."""
-        said = self._property(logical, f"{kind}Name")
-        if said is NO_VALUE:
+        said = self._said_name(logical, kind)
+        if said is None:
             raise Unresolved(f"{logical} has no {kind}Name")
-        return name_of(str(said), kind) or str(said)
+        return name_of(said, kind) or said
+
+    def _said_name(self, logical: str, kind: str) -> str | None:
+        said = self._property(logical, f"{kind}Name")
+        if said is not NO_VALUE and (not said or not isinstance(said, str | int)):
+            raise Unresolved(f"{logical}.{kind}Name is no name: {said!r}")
+        return None if said is NO_VALUE else str(said)
 
     def _property(self, logical: str, name: str) -> Any:  # noqa: ANN401 - JSON
         properties = mapping(self.resources, logical, "Properties")

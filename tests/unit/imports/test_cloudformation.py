@@ -170,13 +170,15 @@ def test_what_is_no_template_is_skipped() -> None:
         (t.node("x", rest="  Fn::ForEach::Nodes: [a, [b], {}]"), "0.yaml: None Fn::ForEach::Nodes"),
         (t.node("x", rest="  R: {Type: AWS::AppMesh::Route, Properties: {MeshName: shop}}"), "0.yaml: Route R /Prop"),
         (t.node("x").replace("!GetAtt Mesh.MeshName", "!GetAtt Node.MeshName"), "0.yaml: VirtualNode Node /Properties"),
+        (t.node("x").replace("!GetAtt Mesh.MeshName", "null"), "0.yaml: VirtualNode Node /Properties"),
+        (t.node("x").replace("!GetAtt Mesh.MeshName", "[a]"), "0.yaml: VirtualNode Node /Properties"),
         (t.node("x").replace("Protocol: http", "Protocol: x"), "0.yaml: VirtualNode Node /spec/listeners/0"),
         ("Resources: {A: {Type: AWS::AppMesh::Mesh", "0.yaml: "),
         ("a: 1\na: AWS::AppMesh::Mesh", "0.yaml: "),
     ],
     ids=[
         "unknown in a spec", "unknown beside a spec", "tags", "no such kind", "a macro", "no parent", "a circle",
-        "the model's", "no YAML", "a key twice",
+        "null for a name", "a list for a name", "the model's", "no YAML", "a key twice",
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_where_it_was_written(template: str, expected: str) -> None:
