@@ -52,10 +52,10 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     paths.install(app)
     requests.install(app)
+    app.mount(BASE, AppMesh(app.state.database, sealer, app.state.cursors))
     app.include_router(health.router)
     app.include_router(docs.router)
     app.include_router(_v1())
-    app.mount(BASE, AppMesh(app.state.database, sealer, app.state.cursors))
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 

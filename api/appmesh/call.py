@@ -55,11 +55,16 @@ class Call:
         return self.opened.setdefault(mesh.id, Revisions(self.session, self.org, mesh.id))
 
     def mesh(self) -> tables.Mesh:
-        """The mesh that is asked about; NotFound for one of another org as for none, Denied as `sharing` decides."""
+        """The mesh that is asked about, held by writes; NotFound for one of another org as for none.
+
+        Denied as `sharing` decides.
+        """
         name: str = self.asked.mesh_name  # type: ignore[attr-defined]  # of every operation that gets here
-        found = self.meshes.shared(self.account, self.owner, self.region, name)
+        hold = self.operation.method != "GET"
+        found = self.meshes.shared(self.account, self.owner, self.region, name, hold=hold)
         if found is None:
             raise NotFound(f"Mesh with name {name} is not present for account {self.owner}")
+        self.opened[found.id] = Revisions(self.session, self.org, found.id, held=found if hold else None)
         refuse_stranger(self.account, found.account_id, str(self.operation.kind), self.operation.verb)
         return found
 

@@ -104,7 +104,6 @@ def _created_mesh(call: Call, document: Document) -> Structure:
 def _own(call: Call) -> tuple[tables.Mesh, Stored]:
     """What an update or delete is about, held against other writers; Denied if it is another account's."""
     mesh, key = call.mesh(), key_of(call.operation, call.asked)
-    call.revisions(mesh).hold()
     stored = call.stored(mesh, key)
     refuse_not_own(call.account, mesh.account_id, owner_of(mesh, stored), call.operation.verb)
     return mesh, stored

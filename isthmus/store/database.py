@@ -11,7 +11,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, create_engine, event, make_url, text
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, UOWTransaction, sessionmaker
 
 from isthmus.store import tables
@@ -105,23 +106,50 @@ class Database:
 
 
 class AsyncDatabase:
-    """Transactions with asyncpg, for the API. Belongs to the event loop that first uses it."""
+    """Transactions with asyncpg, for the API. Belongs to the event loop that first uses it.
+
+    Connections are not asked whether they still live before they are used, which would cost every request a round trip.
+    Where the first statement finds one dead, nothing was done yet, and the transaction is begun again on another; the
+    pool then has new ones only.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         """`url` may be psycopg's form."""
         target = make_url(url).set(drivername="postgresql+asyncpg")
-        self._engine = create_async_engine(target, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
+        self._engine = create_async_engine(target, pool_size=pool_size, max_overflow=0)
         self._tenant = async_sessionmaker(self._engine, sync_session_class=OrgSession, expire_on_commit=False)
         self._system = async_sessionmaker(self._engine, sync_session_class=LookupSession, expire_on_commit=False)
 
     async def run(self, org: UUID, work: Callable[[Session], T]) -> T:
         """`work` in one transaction of an org: committed when it returns, rolled back if it raises."""
-        async with self._tenant(info={ORG: org}) as session, session.begin():
-            return await session.run_sync(work)
+        return await self._once(lambda: self._tenant(info={ORG: org}), lambda _: None, work)
 
     async def lookup(self, work: Callable[[Session], T]) -> T:
         """`work` in one transaction without an org (`LookupSession`)."""
-        async with self._system() as session, session.begin():
+        return await self._once(self._system, lambda session: session.execute(text("SELECT 1")), work)
+
+    async def _once(
+        self, session: Callable[[], AsyncSession], knock: Callable[[Session], object], work: Callable[[Session], T]
+    ) -> T:
+        """`work` in a session. `knock` is its first statement; the hook of an org's session has one already."""
+        asked = False
+
+        def ask(inner: Session) -> T:
+            nonlocal asked
+            inner.connection()
+            knock(inner)
+            asked = True
+            return work(inner)
+
+        try:
+            return await self._in(session(), ask)
+        except DBAPIError as error:
+            if asked or not error.connection_invalidated:
+                raise
+        return await self._in(session(), work)
+
+    async def _in(self, session: AsyncSession, work: Callable[[Session], T]) -> T:
+        async with session, session.begin():
             return await session.run_sync(work)
 
     async def close(self) -> None:

@@ -149,11 +149,17 @@ class Documents:
 
     def end(self, keys: Collection[Key], revision: int) -> None:
         """These keys' rows stand no longer from `revision` on."""
+        if not keys:
+            return
         ended = update(_ROW).where(*self._mine(), _ROW.to_revision.is_(None), _among(keys))
-        self._session.execute(ended.values(to_revision=revision))
         source = tables.Reference
         theirs = tuple_(source.kind, source.key).in_(_pairs(keys))
-        self._session.execute(delete(source).where(source.org_id == self._org, source.mesh_id == self._mesh, theirs))
+        gone = delete(source).where(source.org_id == self._org, source.mesh_id == self._mesh, theirs)
+        said_no_more = gone.returning(source.kind).cte("said_no_more")
+        unsynchronised = {"synchronize_session": False}
+        self._session.execute(
+            ended.values(to_revision=revision).add_cte(said_no_more), execution_options=unsynchronised
+        )
 
     def begin(
         self, contents: Iterable[Content], before: Standing, revision: int, now: datetime

@@ -60,11 +60,12 @@ class Meshes:
             raise AmbiguousMesh(ref, [full_ref(mesh) for mesh in found])
         return found[0]
 
-    def get(self, account: str, region: str, name: str) -> tables.Mesh | None:
-        """The mesh of that account and region, as App Mesh's interface names them."""
+    def get(self, account: str, region: str, name: str, *, hold: bool = False) -> tables.Mesh | None:
+        """The mesh of that account and region, as App Mesh's interface names them; `hold` as `Revisions.hold` does."""
         row = tables.Mesh
-        named = (row.account_id == account, row.region == region, row.name == name)
-        return self._session.scalars(self._alive().where(*named)).one_or_none()
+        query = self._alive().where(row.account_id == account, row.region == region, row.name == name)
+        query = query.with_for_update(key_share=True) if hold else query
+        return self._session.scalars(query, execution_options={"populate_existing": hold}).one_or_none()
 
     def named(self, region: str, name: str) -> Sequence[tables.Mesh]:
         """The meshes of a region and name, by account."""
@@ -72,9 +73,9 @@ class Meshes:
         query = self._alive().where(row.region == region, row.name == name)
         return self._session.scalars(query.order_by(row.account_id)).all()
 
-    def shared(self, account: str, owner: str, region: str, name: str) -> tables.Mesh | None:
+    def shared(self, account: str, owner: str, region: str, name: str, *, hold: bool = False) -> tables.Mesh | None:
         """The mesh of an owner that an account may use: its own, or one that its owner does not keep from it."""
-        mesh = self.get(owner, region, name)
+        mesh = self.get(owner, region, name, hold=hold)
         if mesh is None or owner == account:
             return mesh
         return mesh if self._session.scalar(select(self._open_to(account)).where(tables.Mesh.id == mesh.id)) else None

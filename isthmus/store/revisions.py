@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from isthmus.errors import Invalid, NotFound, Violation
 from isthmus.model.check import references
@@ -40,12 +41,13 @@ QUIET = timedelta(seconds=1)
 
 
 class Revisions:
-    """The revisions of one mesh of one org."""
+    """The revisions of one mesh of one org. `held` is the mesh's row, if this transaction has it locked already."""
 
-    def __init__(self, session: Session, org: UUID, mesh: UUID) -> None:
+    def __init__(self, session: Session, org: UUID, mesh: UUID, held: tables.Mesh | None = None) -> None:
         self._session, self._org, self._mesh = session, org, mesh
         self._documents = Documents(session, org, mesh)
-        self._held: tables.Mesh | None = None
+        self._held = held
+        self._read: dict[Key, Row[Any] | None] = {}
 
     def apply(self, changes: Sequence[Change], *, author: str, reason: str, now: datetime) -> Accepted:
         """Make all changes in one revision, or none if they change nothing.
@@ -55,7 +57,7 @@ class Revisions:
         """
         mesh = self.hold()
         refuse_misplaced(changes, mesh.name)
-        before = self._documents.of_keys([change.key for change in changes])
+        before = self._before([change.key for change in changes])
         for change in changes:
             _must_apply(change, before)
         real = [change for change in changes if _differs(change, before)]
@@ -122,7 +124,16 @@ class Revisions:
         row = tables.ResourceVersion
         this = (row.kind == key.kind, row.key == key.text)
         rows = self._documents.standing(*this) if at is None else self._documents.at(at, *this)
+        if at is None and self._held is not None:
+            self._read[key] = rows.get(key)
         return stored_of(rows[key]) if key in rows else None
+
+    def _before(self, keys: Sequence[Key]) -> Standing:
+        """What stands under these keys in a mesh that is held: what `get` has read since needs no second look."""
+        unread = [key for key in keys if key not in self._read]
+        found = self._documents.of_keys(unread) if unread else {}
+        known = {**self._read, **found}
+        return {key: row for key in keys if (row := known.get(key)) is not None}
 
     def list(self, kind: str, parent: str | None, after: str | None, limit: int) -> Sequence[Stored]:
         """Up to `limit` documents of a kind (and parent), in the order of their keys' texts, after that text."""
@@ -191,7 +202,8 @@ class Revisions:
         """The next revision, with its rows and its promise."""
         number = mesh.head + 1
         written = deletes | {content.key for content in contents}
-        self._documents.end(written, number)
+        self._read.clear()
+        self._documents.end([key for key in written if key in before], number)
         rows = self._documents.begin(contents, before, number, now)
         made = [content.key for content in contents if content.key not in before]
         Quotas(self._session, self._org).refuse_more_objects(self._mesh, made, _backends(contents))
@@ -206,9 +218,10 @@ class Revisions:
             "changed": [[key.kind, key.text] for key in changed],
             "accepted_at": now,
         }
-        self._session.execute(insert(tables.Revision).values(row))
-        mesh.head = number
-        self._session.flush()
+        head = update(tables.Mesh).where(tables.Mesh.org_id == self._org, tables.Mesh.id == self._mesh)
+        moved = head.values(head=number).returning(tables.Mesh.id).cte("moved")
+        self._session.execute(insert(tables.Revision).values(row).add_cte(moved))
+        set_committed_value(mesh, "head", number)
         arguments, once = {"mesh": str(self._mesh)}, f"compile:{self._mesh}"
         Promises(self._session, self._org).make("compile", arguments, once=once, due_at=due_at)
         return Accepted(number, changed, _stored(contents, rows))
