@@ -142,7 +142,7 @@ def test_what_is_wrong_is_told_by_file_and_field(
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not CALLS.is_dir(), reason=f"{CALLS} is absent")
+@pytest.mark.skipif(not CALLS.is_dir(), reason="../shared is absent")
 @pytest.mark.parametrize("script", sorted(p.name for p in CALLS.glob("*.up.jsonl")) or ["none"])
 def test_every_script_of_the_corpus_applies(client: Client, script: str) -> None:
     entries = applying.read(CALLS / script)
@@ -153,7 +153,7 @@ def test_every_script_of_the_corpus_applies(client: Client, script: str) -> None
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not CALLS.is_dir(), reason=f"{CALLS} is absent")
+@pytest.mark.skipif(not CALLS.is_dir(), reason="../shared is absent")
 @pytest.mark.parametrize("script", sorted(p.name for p in CALLS.glob("*.down.jsonl")) or ["none"])
 def test_every_script_of_the_corpus_can_be_taken_down(client: Client, script: str) -> None:
     name = script.partition(".")[0]
