@@ -121,6 +121,10 @@ class Session:
         for kind, subscription in self._types.items():
             subscription.prune(wanted[kind])
 
+    def owe_endpoints(self, clusters: Iterable[str]) -> None:
+        """The endpoints of these must come again: they were sent, but a transport kept the clusters back."""
+        self._types[Type.ENDPOINTS].owe(clusters)
+
     # --- what goes out
 
     def pending(self) -> list[discovery_pb2.DeltaDiscoveryResponse]:
