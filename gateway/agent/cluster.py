@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from gateway.agent.acks import Sighting, heard, next_change, unheard
 from gateway.agent.discovery import Found
+from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh, Refused
 from gateway.agent.settling import Settled, settle
 from gateway.agent.state import trusting
@@ -22,6 +23,9 @@ from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyReport
 
 COALESCE_SECONDS = 0.01
+REMEMBERED_SECONDS = 900.0
+"""How long an image's Envoy that has gone is counted, as lost: longer than a rollout looks at it."""
+
 LOG = logging.getLogger("isthmus.agent")
 
 
@@ -117,9 +121,25 @@ class Cluster:
         self._sightings[name] = heard(before, report, target, ledger, session, self._clock())
         self._dirty.set()
 
-    def _unheard(self, session: int) -> None:
-        for name, seen in self._sightings.items():
-            if seen.session == session:
+    # what App Mesh's image says
+
+    @contextmanager
+    def image(self, workload: Workload, envoy: str) -> Iterator[int]:
+        """An image's stream, while it lasts: reported under the number. `envoy` is its version."""
+        self._session += 1
+        number, name = self._session, workload.instance.name
+        if self._world.images.get(name) != workload:
+            self._change(images={**self._world.images, name: workload})
+        self.reported(number, ProxyReport(proxy=name, connected=True, envoy=envoy))
+        try:
+            yield number
+        finally:
+            self._unheard(number, name)
+
+    def _unheard(self, session: int, *only: str) -> None:
+        for name in only or tuple(self._sightings):
+            seen = self._sightings.get(name)
+            if seen and seen.session == session:
                 target = self.settled.target(name)
                 self._sightings[name] = unheard(seen, target, self.settled.ledger, self._clock())
         self._dirty.set()
@@ -169,6 +189,10 @@ class Cluster:
     def _forget(self) -> None:
         """Proxies that are no longer ours and no longer connected."""
         plans = self.settled.composition.plans
+        before = self._clock() - REMEMBERED_SECONDS
+        gone = {n for n in self._world.images if _gone(self._sightings.get(n), before)}
+        if gone:
+            self._change(images={n: work for n, work in self._world.images.items() if n not in gone})
         self._sightings = {n: s for n, s in self._sightings.items() if n in plans or s.connected}
 
     def _report(self, before: Settled) -> None:
@@ -176,3 +200,7 @@ class Cluster:
         for name, why in now.items():
             if was.get(name) != why:
                 LOG.warning(line("left_out", name=name, why=why))
+
+
+def _gone(seen: Sighting | None, before: float) -> bool:
+    return seen is None or (not seen.connected and seen.since < before)

@@ -214,7 +214,7 @@ def test_an_envoy_with_what_nobody_remembers_gets_what_it_is_to_have() -> None:
 
 
 def test_a_client_may_name_its_clusters() -> None:
-    """gRPC's own: nobody but Envoy uses wildcards."""
+    """As gRPC does: nobody but Envoy uses wildcards."""
     one = client(A, B, EA, EB)
     assert one.settle(one.ask(Type.CLUSTER, "a")) == ["cds a"]
     assert one.settle(one.ask(Type.CLUSTER, "a", "b")) == ["cds a b"]
