@@ -1,0 +1,107 @@
+"""A real Envoy with the bootstrap of App Mesh's image: it finds its configuration, serves, calls, and follows."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.agent.aws_image.settings import Settings
+from isthmus.model.definition import Definition
+from isthmus.xds.aws_image import Capture
+from tests import build
+from tests.contract.agent import bootstraps
+from tests.contract.agent.imaging import FRONT, Customer, Keys, settings, signed
+from tests.contract.agent.rig import Joined, instance, until
+from tests.contract.envoy.feeding import Running
+from tests.contract.envoy.world import Answer, App, ask, free_port
+
+ENVOY, BLUE, GREEN = "127.84.0.1", "127.84.0.2", "127.84.0.3"
+ARN = "arn:aws:appmesh:us-east-1:111122223333:mesh/shop/virtualNode/front"
+URL = "envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+
+
+@dataclass
+class Host:
+    """What stands where: the application of `front` on loopback, as on a host of App Mesh's."""
+
+    port: int
+    capture: Capture
+
+    def mesh(self, target: str) -> Definition:
+        """`front` calls `colors.local`, which is one node."""
+        nodes = [build.node(name, port=self.port) for name in ("blue", "green")]
+        return build.mesh(
+            build.node("front", port=self.port, backends=[build.SERVICE]),
+            *nodes,
+            build.binding("green"),
+            build.router(port=self.port),
+            targets={target: 100},
+        )
+
+    async def ask(self, port: int, host: str) -> Answer | None:
+        """What Envoy answers; None while nobody listens."""
+        try:
+            return await asyncio.to_thread(ask, self.capture.address, port, host)
+        except OSError:
+            return None
+
+    async def reaches(self, port: int, host: str, app: str) -> None:
+        """Until requests end at an application."""
+        async with asyncio.timeout(15):
+            while (answer := await self.ask(port, host)) is None or answer.status != 200 or answer.said["app"] != app:
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """Without iptables a connection's port is the listener's own, so the inbound listener stands at the application's."""
+    port = free_port()
+    apps = [App("front", "127.0.0.1", port), App("blue", BLUE, port), App("green", GREEN, port)]
+    yield Host(port, Capture(ENVOY, port, free_port()))
+    for app in apps:
+        app.stop()
+
+
+def _of_image(where: Settings, customer: Customer) -> Callable[[Path], Mapping[str, Any]]:
+    metadata = signed(f"https://{where.bind}/{URL}")
+    return lambda admin: bootstraps.of_image(FRONT, where.bind, customer.root, metadata, admin)
+
+
+def _signing(where: Settings, customer: Customer) -> Callable[[Path], Mapping[str, Any]]:
+    return lambda admin: bootstraps.signing(ARN, where.bind, customer.root, admin)
+
+
+@pytest.mark.parametrize("shape", [_of_image, _signing], ids=["the image's own shape", "Envoy's own signing filter"])
+async def test_an_envoy_serves_calls_and_follows(
+    joined: Joined,
+    tmp_path: Path,
+    host: Host,
+    shape: Callable[[Settings, Customer], Callable[[Path], Mapping[str, Any]]],
+) -> None:
+    customer, keys = Customer(tmp_path), Keys()
+    where = settings(customer, keys, capture=host.capture)
+    listed = [instance("blue", ports={}, address=BLUE), instance("green", ports={}, address=GREEN)]
+    for each in listed:
+        each["ports"] = {}
+    joined.agent.list(*listed)
+    joined.offer(host.mesh("blue"))
+    async with joined.agent.run(aws_image=where):
+        envoy = Running(shape(where, customer))
+        try:
+            await host.reaches(host.port, "anything", "front")
+            await host.reaches(host.capture.outbound, "colors.local", "blue")
+            await until(lambda: (a := joined.acks("node/front@1.40")) and a.acked == 1, "it is proven")
+            joined.offer(host.mesh("green"), revision=2)
+            await host.reaches(host.capture.outbound, "colors.local", "green")
+            await until(lambda: (a := joined.acks("node/front@1.40")) and a.generation == 2 and a.acked, "so is this")
+            assert not [n for a in joined.said("acks") for v in a.views for n in v.nacks]
+            rejected = await asyncio.to_thread(envoy.stats, "rejected")
+            assert not {name: value for name, value in rejected.items() if value}
+        except BaseException:
+            print(envoy.log.read_text())
+            raise
+        finally:
+            await asyncio.to_thread(envoy.stop)
