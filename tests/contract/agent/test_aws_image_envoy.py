@@ -16,7 +16,8 @@ from tests.contract.agent import bootstraps
 from tests.contract.agent.imaging import FRONT, Customer, Keys, settings, signed
 from tests.contract.agent.rig import Joined, instance, until
 from tests.contract.envoy.feeding import Running
-from tests.contract.envoy.world import Answer, App, ask, free_port
+from tests.contract.envoy.world import App, ask, free_port
+from tests.until import until as wait_until
 
 ENVOY, BLUE, GREEN = "127.84.0.1", "127.84.0.2", "127.84.0.3"
 ARN = "arn:aws:appmesh:us-east-1:111122223333:mesh/shop/virtualNode/front"
@@ -41,23 +42,21 @@ class Host:
             targets={target: 100},
         )
 
-    async def ask(self, port: int, host: str) -> Answer | None:
-        """What Envoy answers; None while nobody listens."""
+    def _answers(self, port: int, host: str, app: str) -> bool:
         try:
-            return await asyncio.to_thread(ask, self.capture.address, port, host)
+            answer = ask(self.capture.address, port, host)
         except OSError:
-            return None
+            return False  # nobody listens yet
+        return answer.status == 200 and answer.said["app"] == app
 
     async def reaches(self, port: int, host: str, app: str) -> None:
         """Until requests end at an application."""
-        async with asyncio.timeout(15):
-            while (answer := await self.ask(port, host)) is None or answer.status != 200 or answer.said["app"] != app:
-                await asyncio.sleep(0.02)
+        await asyncio.to_thread(lambda: wait_until(lambda: self._answers(port, host, app), 20))
 
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    """Without iptables a connection's port is the listener's own, so the inbound listener stands at the application's."""
+    """Without iptables a connection's port is its listener's own, so the inbound one stands at the application's."""
     port = free_port()
     apps = [App("front", "127.0.0.1", port), App("blue", BLUE, port), App("green", GREEN, port)]
     yield Host(port, Capture(ENVOY, port, free_port()))
@@ -83,10 +82,7 @@ async def test_an_envoy_serves_calls_and_follows(
 ) -> None:
     customer, keys = Customer(tmp_path), Keys()
     where = settings(customer, keys, capture=host.capture)
-    listed = [instance("blue", ports={}, address=BLUE), instance("green", ports={}, address=GREEN)]
-    for each in listed:
-        each["ports"] = {}
-    joined.agent.list(*listed)
+    joined.agent.list(*(instance(n, address=at) | {"ports": {}} for n, at in (("blue", BLUE), ("green", GREEN))))
     joined.offer(host.mesh("blue"))
     async with joined.agent.run(aws_image=where):
         envoy = Running(shape(where, customer))
@@ -100,8 +96,8 @@ async def test_an_envoy_serves_calls_and_follows(
             assert not [n for a in joined.said("acks") for v in a.views for n in v.nacks]
             rejected = await asyncio.to_thread(envoy.stats, "rejected")
             assert not {name: value for name, value in rejected.items() if value}
-        except BaseException:
-            print(envoy.log.read_text())
+        except BaseException as failed:
+            failed.add_note(envoy.log.read_text())
             raise
         finally:
             await asyncio.to_thread(envoy.stop)

@@ -1,6 +1,7 @@
 """What an Envoy on a state-of-the-world stream is told, as sentences; what is decided is `ads`'s, tested there."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import pytest
 from envoy.config.cluster.v3 import cluster_pb2
@@ -18,8 +19,8 @@ A, B = cluster("a"), cluster("b")
 EA, EB = endpoints("a"), endpoints("b")
 L, R = listener("l", "r"), routes("r", ["a"])
 ALL = (A, EA, L, R)
-Request = discovery_pb2.DiscoveryRequest
-Response = discovery_pb2.DiscoveryResponse
+Request: TypeAlias = discovery_pb2.DiscoveryRequest
+Response: TypeAlias = discovery_pb2.DiscoveryResponse
 MESSAGES = {
     Type.CLUSTER: cluster_pb2.Cluster,
     Type.LISTENER: listener_pb2.Listener,
