@@ -5,14 +5,15 @@ dialect, whose rules are few but other:
 
 * A response of clusters or listeners holds all that there are, because what it leaves out goes. So each step of the
   delta stream becomes the state before it plus or minus that step, and a refusal goes back to the state before it.
-* Of the other types a response changes what it names and nothing else; nothing of them can be taken away.
+* Of the other types a response changes what it names and nothing else. Nothing of them can be taken away: endpoints
+  that are asked for and not there are said to be what they were, or none.
 * Of a type one response is on its way at a time. Envoy answers once for several while it warms clusters (it pauses
   CDS), and a refusal that may speak of any of them would refuse the innocent.
 * Envoy says what it has as one version for the whole type. So what was told is kept by that version for the next stream
   (`held`): otherwise a reconnect would take away clusters before the routes that still use them.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
@@ -21,7 +22,8 @@ from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2
 
 from isthmus.xds import ads
-from isthmus.xds.snapshot import TYPE_OF_URL, TYPE_URL, Ref, Type, digest
+from isthmus.xds.endpoints import nothing
+from isthmus.xds.snapshot import TYPE_OF_URL, Ref, Type, digest
 from isthmus.xds.subscription import WILDCARDS, Wanted
 
 State = Mapping[str, Wanted]
@@ -29,15 +31,6 @@ Held = Mapping[tuple[Type, str], State]
 """What an Envoy may come back with: (type, version) → all that it has of it."""
 
 _ALL = "*"
-
-
-class _Step(NamedTuple):
-    """A response of the delta stream that waits for its turn. `nonce` is that stream's."""
-
-    kind: Type
-    nonce: str
-    changes: State
-    removed: frozenset[str]
 
 
 class _Flight(NamedTuple):
@@ -51,7 +44,7 @@ class _Flight(NamedTuple):
 
 @dataclass(slots=True)
 class _Said:
-    """One type on one stream. `asked`: the names of the last request, None before the first."""
+    """One type on one stream. `asked`: the names of the last request, None before the first; `state`: what it took."""
 
     asked: frozenset[str] | None = None
     wild: bool = False
@@ -67,14 +60,13 @@ class _Said:
 class Session:
     """One stream of one Envoy, used as `ads.Session` is. `held` is what the proxy's stream before this one left."""
 
-    __slots__ = ("_held", "_inner", "_nonces", "_said", "_waiting", "_wanted")
+    __slots__ = ("_held", "_inner", "_nonces", "_said", "_wanted")
 
     def __init__(self, minors: Iterable[str], held: Held | None = None) -> None:
-        self._inner = ads.Session(minors)
+        self._inner = ads.Session(minors, serial=True)
         self._held: Held = held or {}
         self._said = {kind: _Said() for kind in ads.ORDER}
         self._wanted: Mapping[tuple[Type, str], Wanted] = {}
-        self._waiting: list[_Step] = []
         self._nonces = count(1)
 
     # --- what comes in
@@ -107,7 +99,7 @@ class Session:
         if request.HasField("error_detail"):
             delta.error_detail.CopyFrom(request.error_detail)
         else:
-            said.version, said.state = flight.version, flight.state
+            said.version, said.state = flight.version, {n: w for n, w in flight.state.items() if said.covers(n)}
 
     def _asked(
         self, kind: Type, request: discovery_pb2.DiscoveryRequest, delta: discovery_pb2.DeltaDiscoveryRequest
@@ -142,46 +134,32 @@ class Session:
 
     def pending(self) -> list[discovery_pb2.DiscoveryResponse]:
         """What to send now, in this order; it counts as sent."""
-        out: list[discovery_pb2.DiscoveryResponse] = []
-        while True:
-            late = {step.nonce for step in self._waiting}
-            self._waiting += [self._step(response) for response in self._inner.pending()]
-            before = len(self._waiting)
-            out += self._sent(late)
-            if len(self._waiting) == before:
-                return out
+        return [self._respond(response) for response in self._inner.pending()]
 
-    def _step(self, response: discovery_pb2.DeltaDiscoveryResponse) -> _Step:
+    def _respond(self, step: discovery_pb2.DeltaDiscoveryResponse) -> discovery_pb2.DiscoveryResponse:
         """Bodies are ours and shared, not the copies in the message."""
-        kind = TYPE_OF_URL[response.type_url]
-        changes = {r.name: self._wanted[kind, r.name] for r in response.resources}
-        return _Step(kind, response.nonce, changes, frozenset(response.removed_resources))
-
-    def _sent(self, late: Container[str]) -> list[discovery_pb2.DiscoveryResponse]:
-        """Whatever waits for no answer. A removal overtakes nothing; other types do not wait for each other."""
-        out, left = list[discovery_pb2.DiscoveryResponse](), list[_Step]()
-        for step in self._waiting:
-            blocked = self._said[step.kind].flight or any(other.kind == step.kind for other in left)
-            if blocked or (step.removed and left):
-                left.append(step)
-            elif step.removed and step.kind not in WILDCARDS:
-                self._inner.receive(_ack(step))  # there is no word for it, and Envoy does not need one
-            else:
-                if step.kind == Type.CLUSTER and step.nonce in late:
-                    self._inner.owe_endpoints(step.changes)  # they did not wait, and came before their cluster
-                out.append(self._respond(step))
-        self._waiting = left
-        return out
-
-    def _respond(self, step: _Step) -> discovery_pb2.DiscoveryResponse:
-        said, state = self._said[step.kind], step.changes
-        if step.kind in WILDCARDS:
-            state = {n: w for n, w in {**said.state, **state}.items() if n not in step.removed and said.covers(n)}
-        said.flight = _Flight(str(next(self._nonces)), step.nonce, _version(state), state)
-        url = TYPE_URL[step.kind]
-        packed = [any_pb2.Any(type_url=url, value=wanted.body) for _, wanted in sorted(state.items())]
+        kind, said = TYPE_OF_URL[step.type_url], self._said[TYPE_OF_URL[step.type_url]]
+        changes = {r.name: self._wanted[kind, r.name] for r in step.resources}
+        if kind == Type.ENDPOINTS:
+            changes |= {name: said.state.get(name) or _nothing(name) for name in step.removed_resources}
+        state = {**said.state, **changes}
+        if kind in WILDCARDS:
+            changes = state = {n: w for n, w in state.items() if n not in step.removed_resources and said.covers(n)}
+        if kind == Type.CLUSTER:
+            self._repeat(step, state)
+        said.flight = _Flight(str(next(self._nonces)), step.nonce, _version(changes), state)
+        packed = [any_pb2.Any(type_url=step.type_url, value=wanted.body) for _, wanted in sorted(changes.items())]
         version, nonce = said.flight.version, said.flight.nonce
-        return discovery_pb2.DiscoveryResponse(version_info=version, type_url=url, nonce=nonce, resources=packed)
+        return discovery_pb2.DiscoveryResponse(
+            version_info=version, type_url=step.type_url, nonce=nonce, resources=packed
+        )
+
+    def _repeat(self, step: discovery_pb2.DeltaDiscoveryResponse, state: State) -> None:
+        """What Envoy may have taken of a response that it refused goes back with this one, and warms."""
+        sent = {resource.name for resource in step.resources}
+        self._inner.owe_endpoints(
+            n for kind, n in self._inner.doubts if kind == Type.CLUSTER and n in state.keys() - sent
+        )
 
     # --- what is known
 
@@ -214,8 +192,10 @@ class Session:
         return self._inner.proven(expected)
 
 
-def _ack(step: _Step) -> discovery_pb2.DeltaDiscoveryRequest:
-    return discovery_pb2.DeltaDiscoveryRequest(type_url=TYPE_URL[step.kind], response_nonce=step.nonce)
+def _nothing(name: str) -> Wanted:
+    """How to say that there are no such endpoints: a cluster that nobody wants any more would warm for 15 s."""
+    made = nothing(name)
+    return Wanted(made.ref.version, made.body)
 
 
 def _version(state: State) -> str:

@@ -1,12 +1,16 @@
 """Whatever happens in whatever order, an Envoy ends with what is wanted, and nothing it needed is taken on the way."""
 
-from hypothesis import settings
+from typing import Any
+
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from isthmus.xds import sotw
 from isthmus.xds.ads import Session
 from isthmus.xds.snapshot import Resource, Type
 from tests.unit.ads.model import CDS, EDS, LDS, RDS, Envoy
+from tests.unit.ads.older import Older
 from tests.unit.ads.speaking import BAD, cluster, endpoints, listener, routes, world
 
 NAMES = [f"node/n{n}/80" for n in range(10)] + ["node/n1/8080", "node/n"]
@@ -32,19 +36,22 @@ def worlds(draw: st.DrawFn) -> list[Resource]:
 class Stream(RuleBasedStateMachine):
     """One Envoy on one stream after another."""
 
-    session: Session
+    session: Session | sotw.Session
+    model = Envoy
 
     @initialize(first=worlds())
     def start(self, first: list[Resource]) -> None:
-        self.envoy = Envoy()
+        self.envoy = self.model()
         self.wanted = first
         self._connect()
 
     def _connect(self) -> None:
-        doubts = self.session.doubts if hasattr(self, "session") else ()
-        self.session = Session(["1.40"], doubts)
+        self.session = self._opened(self.session if hasattr(self, "session") else None)
         self.session.update(world(*self.wanted))
         self.envoy.connect()
+
+    def _opened(self, before: Any) -> Session | sotw.Session:  # noqa: ANN401 - one of the same kind
+        return Session(["1.40"], before.doubts if before else ())
 
     @rule(to=worlds())
     def change(self, to: list[Resource]) -> None:
@@ -133,7 +140,22 @@ class Stream(RuleBasedStateMachine):
 class TestConvergence(Stream.TestCase):  # type: ignore[misc,valid-type]
     """Every run ends with quiet and a comparison."""
 
-    settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+    settings = settings(max_examples=100, stateful_step_count=40, deadline=None, phases=[Phase.generate])
+
+
+class OlderStream(Stream):
+    """The same on state-of-the-world streams."""
+
+    model = Older
+
+    def _opened(self, before: Any) -> sotw.Session:  # noqa: ANN401
+        return sotw.Session(["1.40"], before.held if before else None)
+
+
+class TestOlderConvergence(OlderStream.TestCase):  # type: ignore[misc,valid-type]
+    """Every run ends with quiet and a comparison."""
+
+    settings = settings(max_examples=100, stateful_step_count=40, deadline=None, phases=[Phase.generate])
 
 
 def test_the_model_knows_the_types_it_checks() -> None:
