@@ -1,7 +1,8 @@
 """A real Envoy with the bootstrap of App Mesh's image: it finds its configuration, serves, calls, and follows."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.until import until as wait_until
 
 ENVOY, BLUE, GREEN = "127.84.0.1", "127.84.0.2", "127.84.0.3"
 ARN = "arn:aws:appmesh:us-east-1:111122223333:mesh/shop/virtualNode/front"
+LISTED = [instance(n, address=at) | {"ports": {}} for n, at in (("blue", BLUE), ("green", GREEN))]
 URL = "envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 
 
@@ -29,6 +31,7 @@ class Host:
     """What stands where: the application of `front` on loopback, as on a host of App Mesh's."""
 
     port: int
+    ingress: int
     capture: Capture
 
     def mesh(self, target: str) -> Definition:
@@ -39,6 +42,7 @@ class Host:
             *nodes,
             build.binding("green"),
             build.router(port=self.port),
+            build.gateway(port=self.ingress),
             targets={target: 100},
         )
 
@@ -59,14 +63,14 @@ def host() -> Iterator[Host]:
     """Without iptables a connection's port is its listener's own, so the inbound one stands at the application's."""
     port = free_port()
     apps = [App("front", "127.0.0.1", port), App("blue", BLUE, port), App("green", GREEN, port)]
-    yield Host(port, Capture(ENVOY, port, free_port()))
+    yield Host(port, free_port(), Capture(ENVOY, port, free_port()))
     for app in apps:
         app.stop()
 
 
-def _of_image(where: Settings, customer: Customer) -> Callable[[Path], Mapping[str, Any]]:
+def _of_image(where: Settings, customer: Customer, name: str = FRONT) -> Callable[[Path], Mapping[str, Any]]:
     metadata = signed(f"https://{where.bind}/{URL}")
-    return lambda admin: bootstraps.of_image(FRONT, where.bind, customer.root, metadata, admin)
+    return lambda admin: bootstraps.of_image(name, where.bind, customer.root, metadata, admin)
 
 
 def _signing(where: Settings, customer: Customer) -> Callable[[Path], Mapping[str, Any]]:
@@ -82,22 +86,40 @@ async def test_an_envoy_serves_calls_and_follows(
 ) -> None:
     customer, keys = Customer(tmp_path), Keys()
     where = settings(customer, keys, capture=host.capture)
-    joined.agent.list(*(instance(n, address=at) | {"ports": {}} for n, at in (("blue", BLUE), ("green", GREEN))))
+    joined.agent.list(*LISTED)
     joined.offer(host.mesh("blue"))
-    async with joined.agent.run(aws_image=where):
-        envoy = Running(shape(where, customer))
-        try:
-            await host.reaches(host.port, "anything", "front")
-            await host.reaches(host.capture.outbound, "colors.local", "blue")
-            await until(lambda: (a := joined.acks("node/front@1.40")) and a.acked == 1, "it is proven")
-            joined.offer(host.mesh("green"), revision=2)
-            await host.reaches(host.capture.outbound, "colors.local", "green")
-            await until(lambda: (a := joined.acks("node/front@1.40")) and a.generation == 2 and a.acked, "so is this")
-            assert not [n for a in joined.said("acks") for v in a.views for n in v.nacks]
-            rejected = await asyncio.to_thread(envoy.stats, "rejected")
-            assert not {name: value for name, value in rejected.items() if value}
-        except BaseException as failed:
-            failed.add_note(envoy.log.read_text())
-            raise
-        finally:
-            await asyncio.to_thread(envoy.stop)
+    async with joined.agent.run(aws_image=where), running(shape(where, customer)) as envoy:
+        await host.reaches(host.port, "anything", "front")
+        await host.reaches(host.capture.outbound, "colors.local", "blue")
+        await until(lambda: (a := joined.acks("node/front@1.40")) and a.acked == 1, "it is proven")
+        joined.offer(host.mesh("green"), revision=2)
+        await host.reaches(host.capture.outbound, "colors.local", "green")
+        await until(lambda: (a := joined.acks("node/front@1.40")) and a.generation == 2 and a.acked, "so is this")
+        rejected = await asyncio.to_thread(envoy.stats, "rejected")
+        assert not {name: value for name, value in rejected.items() if value}
+
+
+async def test_a_virtual_gateway_reaches_its_own_outbound_by_loopback(
+    joined: Joined, tmp_path: Path, host: Host
+) -> None:
+    customer, keys = Customer(tmp_path), Keys()
+    where = settings(customer, keys, capture=host.capture)
+    joined.agent.list(*LISTED)
+    joined.offer(host.mesh("blue"))
+    shape = _of_image(where, customer, "mesh/shop/virtualGateway/ingress")
+    async with joined.agent.run(aws_image=where), running(shape):
+        await host.reaches(host.ingress, "anything", "blue")
+        await until(lambda: (a := joined.acks("gateway/ingress@1.40")) and a.acked == 1, "it is proven")
+
+
+@asynccontextmanager
+async def running(made: Callable[[Path], Mapping[str, Any]]) -> AsyncIterator[Running]:
+    """An Envoy while the block lasts; what it said, if that fails."""
+    envoy = Running(made)
+    try:
+        yield envoy
+    except BaseException as failed:
+        failed.add_note(envoy.log.read_text())
+        raise
+    finally:
+        await asyncio.to_thread(envoy.stop)

@@ -59,7 +59,7 @@ class Older(Envoy):
         out, live = Response(type_url=response.type_url), self.live[kind]
         told = {_name(kind, resource.value): resource for resource in response.resources}
         for name, resource in told.items():
-            if kind not in (CDS, LDS) or live.get(name) != resource.value:
+            if kind == EDS or live.get(name) != resource.value:
                 out.resources.add(name=name, resource=resource)
         if kind in (CDS, LDS):
             out.removed_resources.extend(sorted(live.keys() - told.keys()))
