@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from gateway.agent.acks import Sighting, heard, next_change, unheard
 from gateway.agent.discovery import Found
+from gateway.agent.images import remembered
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh, Refused
 from gateway.agent.settling import Settled, settle
@@ -23,9 +24,6 @@ from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyReport
 
 COALESCE_SECONDS = 0.01
-REMEMBERED_SECONDS = 900.0
-"""How long an image's Envoy that has gone is counted, as lost: longer than a rollout looks at it."""
-
 LOG = logging.getLogger("isthmus.agent")
 
 
@@ -189,10 +187,8 @@ class Cluster:
     def _forget(self) -> None:
         """Proxies that are no longer ours and no longer connected."""
         plans = self.settled.composition.plans
-        before = self._clock() - REMEMBERED_SECONDS
-        gone = {n for n in self._world.images if _gone(self._sightings.get(n), before)}
-        if gone:
-            self._change(images={n: work for n, work in self._world.images.items() if n not in gone})
+        if len(images := remembered(self._world.images, self._sightings, self._clock())) < len(self._world.images):
+            self._change(images=images)
         self._sightings = {n: s for n, s in self._sightings.items() if n in plans or s.connected}
 
     def _report(self, before: Settled) -> None:
@@ -200,7 +196,3 @@ class Cluster:
         for name, why in now.items():
             if was.get(name) != why:
                 LOG.warning(line("left_out", name=name, why=why))
-
-
-def _gone(seen: Sighting | None, before: float) -> bool:
-    return seen is None or (not seen.connected and seen.since < before)

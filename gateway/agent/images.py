@@ -8,6 +8,8 @@ on mutual TLS only. What has a proxy of ours before it is called at the applicat
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from gateway.agent.acks import Sighting
+from gateway.agent.inventory import Workload
 from gateway.agent.minors import minor_of, no_view
 from gateway.agent.plans import NODE, Image, Plain, Shared
 from gateway.agent.world import World
@@ -17,6 +19,15 @@ from isthmus.xds.endpoints import Topology, endpoints
 STRICT = (
     "the mesh's transport is strict, and App Mesh's image has no identity here: use a warden, or make it permissive"
 )
+
+REMEMBERED_SECONDS = 900.0
+"""How long an Envoy that has gone is counted, as lost: longer than a rollout looks at it."""
+
+
+def remembered(known: Mapping[str, Workload], sightings: Mapping[str, Sighting], now: float) -> Mapping[str, Workload]:
+    """Those of the images known that are here, or went not long ago; `now` in epoch seconds."""
+    since = now - REMEMBERED_SECONDS
+    return {n: work for n, work in known.items() if (s := sightings.get(n)) and (s.connected or s.since >= since)}
 
 
 def plain(world: World, shared: Mapping[str, Shared], before: Mapping[str, Plain]) -> Mapping[str, Plain]:

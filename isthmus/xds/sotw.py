@@ -175,10 +175,15 @@ class Session:
 
     @property
     def held(self) -> Held:
-        """What the proxy's next stream is to be made with. An answer may be lost with the stream: both states count."""
+        """What the proxy's next stream is to be made with. An answer may be lost with the stream: both states count.
+
+        A type of which nothing was accepted on this stream is as it was before it.
+        """
         out: dict[tuple[Type, str], State] = {}
         for kind in WILDCARDS:
             said = self._said[kind]
+            if not said.version:
+                out |= {key: state for key, state in self._held.items() if key[0] == kind}
             out |= {(kind, each.version): each.state for each in (said, said.flight) if each and each.version}
         return out
 
