@@ -140,8 +140,7 @@ class Session:
         wanted = self._wanting(subscription)
         changed = subscription.changed(wanted)
         held = self._held_back(subscription, changed)
-        ready = [n for n in changed if n not in held]
-        for batch in self._batches(subscription, ready):
+        for batch in self._batches(subscription, [n for n in changed if n not in held]):
             if subscription.kind == Type.CLUSTER:
                 self._types[Type.ENDPOINTS].owe(batch)
             yield self._send(subscription, batch)
@@ -152,13 +151,11 @@ class Session:
 
     def _batches(self, subscription: Subscription, names: Sequence[str]) -> Sequence[Sequence[str]]:
         batches = subscription.batches(names)
-        if not self._serial:
-            return batches
-        subscription.postpone(batches[1:])
-        return batches[:1]
+        if self._serial:
+            subscription.postpone(batches[1:])
+        return batches[:1] if self._serial else batches
 
     def _free(self, kind: Type) -> bool:
-        """Whether a response of a type may be sent."""
         return not self._serial or all(flight.kind != kind for flight in self._flights.values())
 
     def _removals(self, subscription: Subscription) -> Iterator[discovery_pb2.DeltaDiscoveryResponse]:

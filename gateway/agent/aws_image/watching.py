@@ -31,7 +31,8 @@ class Watched:
         """Take up what is settled: whether there is a new plan. Conflict if there is none any more."""
         composition, name = self._cluster.settled.composition, self._work.instance.name
         plan = composition.plans.get(name)
-        if composition.images.get(name) != self._work:
+        taken = composition.images.get(name)
+        if taken is None or taken[1:] != self._work[1:]:
             return False  # nothing has been settled since it came
         if plan is None or not isinstance(plan.recipe, Image):
             raise Conflict(composition.left_out.get(name, "nothing is known of it any more"))
