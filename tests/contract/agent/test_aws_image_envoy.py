@@ -112,6 +112,23 @@ async def test_a_virtual_gateway_reaches_its_own_outbound_by_loopback(
         await until(lambda: (a := joined.acks("gateway/ingress@1.40")) and a.acked == 1, "it is proven")
 
 
+async def test_without_its_agent_it_goes_on_and_follows_the_next_one(
+    joined: Joined, tmp_path: Path, host: Host
+) -> None:
+    customer, keys = Customer(tmp_path), Keys()
+    where = settings(customer, keys, capture=host.capture)
+    joined.agent.list(*LISTED)
+    joined.offer(host.mesh("blue"))
+    async with running(_of_image(where, customer)):
+        async with joined.agent.run(aws_image=where):
+            await host.reaches(host.capture.outbound, "colors.local", "blue")
+        await host.reaches(host.capture.outbound, "colors.local", "blue")
+        joined.offer(host.mesh("green"), revision=2)
+        async with joined.agent.run(aws_image=where):
+            await host.reaches(host.capture.outbound, "colors.local", "green")
+            await until(lambda: (a := joined.acks("node/front@1.40")) and a.generation == 2 and a.acked, "it is proven")
+
+
 @asynccontextmanager
 async def running(made: Callable[[Path], Mapping[str, Any]]) -> AsyncIterator[Running]:
     """An Envoy while the block lasts; what it said, if that fails."""
