@@ -119,7 +119,8 @@ async def _live(options: Options) -> None:
         tasks.create_task(_discover(cluster, state, options, looked))
         tasks.create_task(_welcome_wardens(cluster, authority, options, looked))
         if options.aws_image:
-            tasks.create_task(_welcome_images(options.aws_image, cluster, looked))
+            verifier = options.aws_image.verifier or _asking()
+            tasks.create_task(_welcome_images(options.aws_image, cluster, verifier, looked))
 
 
 async def _joined(membership: Membership, options: Options) -> None:
@@ -167,10 +168,10 @@ async def _welcome_wardens(cluster: Cluster, authority: Authority, options: Opti
         await server.stop(GRACE_SECONDS)
 
 
-async def _welcome_images(settings: Settings, cluster: Cluster, looked: asyncio.Event) -> None:
+async def _welcome_images(settings: Settings, cluster: Cluster, verifier: Verifier, looked: asyncio.Event) -> None:
     """Open the port for Envoys of App Mesh's image, and close it when cancelled."""
     await looked.wait()
-    server = Server(settings, cluster, settings.verifier or _verifier(), now)
+    server = Server(settings, cluster, verifier, now)
     try:
         await server.start()
         await asyncio.Event().wait()
@@ -178,7 +179,7 @@ async def _welcome_images(settings: Settings, cluster: Cluster, looked: asyncio.
         await server.stop(GRACE_SECONDS)
 
 
-def _verifier() -> Verifier:
+def _asking() -> Verifier:
     """Who says whose a signature is: the hub."""
     # HERE: `return Signatures(...)` of gateway/agent/signatures.py, which asks over the hub link and keeps the answers
     raise Invalid.one("/aws-image-bind", "not_built", "this agent cannot ask its hub about signatures yet")

@@ -75,6 +75,7 @@ def _agent(  # noqa: PLR0913, PLR0917 - each is an option of the command
         if aws_image_cert is None or aws_image_key is None:
             raise typer.BadParameter("--aws-image-bind needs --aws-image-cert and --aws-image-key")
         image = Settings(aws_image_bind, aws_image_cert, aws_image_key, tuple(aws_image_host or ()))
+        image.signed_hosts()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     run(
         Options(

@@ -1,6 +1,11 @@
 """What an Envoy of App Mesh's image gets, and how it is counted."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import grpc
+import pytest
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 
@@ -107,3 +112,18 @@ async def test_delta_is_served_at_the_same_port(joined: Joined, customer: Custom
             response = await call.read()
             assert "node/blue/8080" in {r.name for r in response.resources}
             call.cancel()
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--aws-image-bind", "127.0.0.1:0"], "needs --aws-image-cert"),
+        (["--aws-image-bind", "127.0.0.1:0", "--aws-image-cert", "a", "--aws-image-key", "b"], "--aws-image-host"),
+    ],
+    ids=["no certificate", "no name"],
+)
+def test_the_command_says_what_is_missing_before_it_joins(flags: list[str], says: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "isthmus.cli.main", "agent", "--data-dir", str(tmp_path), *flags]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    assert done.returncode != 0
+    assert says in done.stderr

@@ -90,6 +90,10 @@ async def test_an_envoy_serves_calls_and_follows(
     joined.offer(host.mesh("blue"))
     async with joined.agent.run(aws_image=where), running(shape(where, customer)) as envoy:
         await host.reaches(host.port, "anything", "front")
+        said = await asyncio.to_thread(
+            lambda: ask(ENVOY, host.port, "anything", x_forwarded_client_cert="URI=spiffe://a")
+        )
+        assert "x-forwarded-client-cert" not in said.said["headers"], "nobody has shown who he is"
         await host.reaches(host.capture.outbound, "colors.local", "blue")
         await until(lambda: (a := joined.acks("node/front@1.40")) and a.acked == 1, "it is proven")
         joined.offer(host.mesh("green"), revision=2)
