@@ -16,11 +16,12 @@ from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh
 from gateway.agent.plans import NODE
 from gateway.agent.world import World
-from isthmus.errors import Conflict, Denied, NotFound
+from isthmus.errors import Conflict, Denied, NotFound, Unavailable
+from isthmus.xds.directory import Facts
 
 
 def admit(claimed: Claimed, account: str, address: str, world: World, listed: Iterable[Workload]) -> Workload:
-    """The workload; NotFound, Denied (another account's mesh) or Conflict (not as it is set up now).
+    """The workload; NotFound, Denied (another account's mesh), Conflict (not as it is set up now) or Unavailable.
 
     `listed`: what discovery found and bindings name. `address`: the stream's source.
     """
@@ -42,15 +43,21 @@ def _mesh(claimed: Claimed, account: str, world: World) -> Mesh:
     if not named:
         raise NotFound(f"there is no mesh {claimed.mesh} in this cluster")
     own = [mesh for mesh in named if mesh.directory.facts.account == account]
+    if not own and any(not mesh.directory.facts.account for mesh in named):
+        raise Unavailable(f"whose mesh {claimed.mesh} is will be known with its next revision")
     if not own:
         raise Denied(f"mesh {claimed.mesh} is not account {account}'s")
-    facts = own[0].directory.facts
+    fitting = [mesh for mesh in own if _fits(claimed, account, mesh.directory.facts)]
+    if not fitting:
+        facts = own[0].directory.facts
+        raise NotFound(f"mesh {claimed.mesh} is account {facts.account}'s in {facts.region}, not what the name says")
+    return fitting[0]
+
+
+def _fits(claimed: Claimed, account: str, facts: Facts) -> bool:
+    """What a short name leaves out fits; App Mesh says the region only in an ARN."""
     said = (claimed.region or facts.region, claimed.account or account, claimed.owner or facts.account)
-    if said != (facts.region, account, facts.account):
-        raise NotFound(
-            f"mesh {claimed.mesh} is account {facts.account}'s in {facts.region}, which the ARN says otherwise"
-        )
-    return own[0]
+    return said == (facts.region, account, facts.account)
 
 
 def _unproxied(work: Workload) -> Workload:

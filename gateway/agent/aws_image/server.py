@@ -29,7 +29,7 @@ class Server:
         self._server = grpc.aio.server(options=OPTIONS)
         credentials = Credentials(verifier, settings.signed_hosts(), clock)
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(
-            Ads(cluster, credentials, settings.most, clock), self._server
+            Ads(cluster, credentials, settings, clock), self._server
         )
 
     async def start(self) -> None:

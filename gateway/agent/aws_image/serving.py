@@ -21,6 +21,7 @@ from gateway.agent.aws_image.admission import address_of, admit
 from gateway.agent.aws_image.credentials import Credentials
 from gateway.agent.aws_image.dialects import DELTA, SOTW, Dialect, Session
 from gateway.agent.aws_image.identity import Claimed
+from gateway.agent.aws_image.settings import Settings
 from gateway.agent.aws_image.watching import Watched
 from gateway.agent.cluster import Cluster
 from gateway.agent.inventory import Workload
@@ -37,8 +38,6 @@ CODES = {
     Kind.EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
 }
-LIFETIME_SECONDS = (1500.0, 2100.0)
-"""Around AWS's half an hour; spread, because Envoys that started together would come back together."""
 PATIENCE_SECONDS = 30.0
 """How long a caller may take to say who it is."""
 
@@ -48,11 +47,11 @@ Requests = AsyncIterator[Any]
 
 @dataclass(slots=True)
 class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]  # Envoy's stubs are untyped
-    """Both methods. `most`: streams of one node or gateway."""
+    """Both methods."""
 
     cluster: Cluster
     credentials: Credentials
-    most: int
+    settings: Settings
     clock: Callable[[], datetime]
     _open: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _left: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -83,9 +82,9 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
     @contextmanager
     def _seat(self, work: Workload) -> Iterator[None]:
         """One of the places of a node; Exhausted if there is none."""
-        who = work[1:]
-        if self._open[who] >= self.most:
-            raise Exhausted(f"virtual {work.role} {work.of} has {self.most} Envoys, which is the limit")
+        who, most = work[1:], self.settings.most
+        if self._open[who] >= most:
+            raise Exhausted(f"virtual {work.role} {work.of} has {most} Envoys, which is the limit")
         self._open[who] += 1
         try:
             yield
@@ -95,7 +94,7 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
     async def _stream(self, dialect: Dialect, work: Workload, first: Any, requests: Requests) -> AsyncIterator[Any]:  # noqa: ANN401 - a request of either dialect
         """What it is to have, whenever that or what it says changes."""
         loop = asyncio.get_running_loop()
-        ends = loop.time() + random.uniform(*LIFETIME_SECONDS)  # noqa: S311 - a spread, not a secret
+        ends = loop.time() + random.uniform(*self.settings.lifetime)  # noqa: S311 - a spread, not a secret
         build = first.node.user_agent_build_version.version
         envoy = f"{build.major_number}.{build.minor_number}.{build.patch}"
         with self.cluster.image(work, envoy) as number, self.cluster.listening() as wake:

@@ -9,6 +9,8 @@ from isthmus.errors import Invalid
 from isthmus.xds.aws_image import APP_MESH, Capture
 
 MOST_ENVOYS = 10_000
+HALF_AN_HOUR = (1500.0, 2100.0)
+"""As AWS ended streams (appmesh.md §3.3)."""
 HTTPS = "443"
 _HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>\d+))?")
 
@@ -17,6 +19,7 @@ _HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>\d+))?")
 class Settings:
     """`hosts`: as clients dial us, HOST[:PORT] (the bind's port if not said); `most`: Envoys of one node or gateway.
 
+    `lifetime`: seconds that a stream lasts, spread because Envoys that started together would come back together.
     `verifier`: who says whose a signature is; None is the hub.
     """
 
@@ -25,6 +28,7 @@ class Settings:
     key: Path
     hosts: tuple[str, ...]
     most: int = MOST_ENVOYS
+    lifetime: tuple[float, float] = HALF_AN_HOUR
     capture: Capture = APP_MESH
     verifier: Verifier | None = None
 

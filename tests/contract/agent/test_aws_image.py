@@ -98,6 +98,21 @@ async def test_one_that_goes_before_it_has_acked_is_lost_after_a_while(
         await until(lambda: (a := joined.acks("node/front@1.40")) and a.lost, "it is lost")
 
 
+async def test_a_stream_ends_by_itself_with_0_and_its_envoy_comes_back_to_the_same(
+    joined: Joined, customer: Customer, keys: Keys
+) -> None:
+    where = settings(customer, keys, lifetime=(0.5, 0.6))
+    async with serving(joined, where):
+        for asked in (1, 2):
+            async with image(where, customer.pem) as envoy:
+                await envoy.got(Type.LISTENER, INBOUND)
+                assert (await envoy.ended())[0] is grpc.StatusCode.OK
+                assert keys.asked >= asked, "whose key it is, is asked each time"
+        acks = joined.acks("node/front@1.40")
+        assert acks is not None
+        assert acks.connected == 1, "it is one Envoy"
+
+
 async def test_delta_is_served_at_the_same_port(joined: Joined, customer: Customer, keys: Keys) -> None:
     where = settings(customer, keys)
     url = f"https://{where.bind}/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"

@@ -15,7 +15,7 @@ from gateway.agent.discovery import Found
 from gateway.agent.images import REMEMBERED_SECONDS, remembered
 from gateway.agent.inventory import Workload
 from gateway.agent.plans import Image
-from isthmus.errors import Conflict, Denied, IsthmusError, NotFound
+from isthmus.errors import Conflict, IsthmusError, NotFound, Unavailable
 from isthmus.xds.snapshot import Type
 from tests import build
 from tests.unit.agent.given import BLUE, FRONT, GREEN, INGRESS, MESH, instance, mesh, world
@@ -89,12 +89,19 @@ def test_two_nodes_of_one_name_at_one_address_have_two_names() -> None:
     assert admit(CLAIMED, ACCOUNT, "10.0.0.7", given, ()).instance.name == "shop/node/front@10.0.0.7"
 
 
-def test_a_mesh_whose_account_is_not_known_is_nobodys() -> None:
+def test_a_mesh_whose_account_is_not_known_yet_is_nobodys() -> None:
     """What an older compiler made does not say it."""
     held = mesh()
     old = replace(held, directory=replace(held.directory, facts=replace(held.directory.facts, account="")))
-    with pytest.raises(Denied):
+    with pytest.raises(Unavailable):
         admit(CLAIMED, ACCOUNT, "10.0.0.1", world(meshes={MESH: old}), ())
+
+
+def test_one_account_may_have_meshes_of_one_name_in_two_regions() -> None:
+    held = mesh()
+    there = replace(held, directory=replace(held.directory, facts=replace(held.directory.facts, region="eu-west-1")))
+    given = world(meshes={"0": there, MESH: held})
+    assert admit(replace(CLAIMED, region="us-east-1"), ACCOUNT, "10.0.0.1", given, ()).mesh == MESH
 
 
 @pytest.mark.parametrize(
