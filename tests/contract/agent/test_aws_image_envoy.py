@@ -1,8 +1,9 @@
 """A real Envoy with the bootstrap of App Mesh's image: it finds its configuration, serves, calls, and follows."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,9 @@ class Host:
     ingress: int
     capture: Capture
 
-    def mesh(self, target: str) -> Definition:
-        """`front` calls `colors.local`, which is one node."""
-        nodes = [build.node(name, port=self.port) for name in ("blue", "green")]
+    def mesh(self, target: str, **listener: Any) -> Definition:  # noqa: ANN401 - App Mesh's JSON
+        """`front` calls `colors.local`, which is one node, whose listener says more if told."""
+        nodes = [build.node(name, port=self.port, listener=listener) for name in ("blue", "green")]
         return build.mesh(
             build.node("front", port=self.port, backends=[build.SERVICE]),
             *nodes,
@@ -45,6 +46,24 @@ class Host:
             build.gateway(port=self.ingress),
             targets={target: 100},
         )
+
+    @contextmanager
+    def asking(self) -> Iterator[list[int]]:
+        """The statuses of requests that are made one after the other while the block lasts."""
+        statuses: list[int] = []
+        over = threading.Event()
+
+        def run() -> None:
+            while not over.is_set():
+                statuses.append(ask(self.capture.address, self.capture.outbound, "colors.local").status)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield statuses
+        finally:
+            over.set()
+            thread.join()
 
     def _answers(self, port: int, host: str, app: str) -> bool:
         try:
@@ -96,11 +115,29 @@ async def test_an_envoy_serves_calls_and_follows(
         assert "x-forwarded-client-cert" not in said.said["headers"], "nobody has shown who he is"
         await host.reaches(host.capture.outbound, "colors.local", "blue")
         await until(lambda: (a := joined.acks("node/front@1.40")) and a.acked == 1, "it is proven")
-        joined.offer(host.mesh("green"), revision=2)
-        await host.reaches(host.capture.outbound, "colors.local", "green")
-        await until(lambda: (a := joined.acks("node/front@1.40")) and a.generation == 2 and a.acked, "so is this")
+        with host.asking() as statuses:
+            joined.offer(host.mesh("green"), revision=2)
+            await host.reaches(host.capture.outbound, "colors.local", "green")
+            await until(lambda: (a := joined.acks("node/front@1.40")) and a.generation == 2 and a.acked, "it is proven")
+        assert set(statuses) == {200}, "no request fails while one cluster takes another's place"
         rejected = await asyncio.to_thread(envoy.stats, "rejected")
         assert not {name: value for name, value in rejected.items() if value}
+
+
+async def test_a_changed_cluster_has_its_endpoints_at_once(joined: Joined, tmp_path: Path, host: Host) -> None:
+    """It warms until they come again, and gives up after 15 s only."""
+    customer, keys = Customer(tmp_path), Keys()
+    where = settings(customer, keys, capture=host.capture)
+    joined.agent.list(*LISTED)
+    joined.offer(host.mesh("blue"))
+    second = {"value": 1, "unit": "s"}
+    outlier = {"maxServerErrors": 5, "interval": second, "baseEjectionDuration": second, "maxEjectionPercent": 50}
+    async with joined.agent.run(aws_image=where), running(_of_image(where, customer)) as envoy:
+        await host.reaches(host.capture.outbound, "colors.local", "blue")
+        joined.offer(host.mesh("blue", outlierDetection=outlier), revision=2)
+        await until(lambda: (a := joined.acks("node/front@1.40")) and a.generation == 2 and a.acked, "it is proven")
+        stats = await asyncio.to_thread(envoy.stats, "init_fetch_timeout")
+        assert not {name: value for name, value in stats.items() if value}
 
 
 async def test_a_virtual_gateway_reaches_its_own_outbound_by_loopback(
