@@ -8,8 +8,8 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
@@ -58,15 +58,17 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
 
     async def StreamAggregatedResources(self, requests: Requests, context: Context) -> AsyncIterator[Any]:
         """State of the world: what the image speaks."""
-        async for response in self._answered(SOTW, requests, context):
-            yield response
+        async with aclosing(self._answered(SOTW, requests, context)) as responses:
+            async for response in responses:
+                yield response
 
     async def DeltaAggregatedResources(self, requests: Requests, context: Context) -> AsyncIterator[Any]:
         """Delta: what a stock Envoy may speak in its place."""
-        async for response in self._answered(DELTA, requests, context):
-            yield response
+        async with aclosing(self._answered(DELTA, requests, context)) as responses:
+            async for response in responses:
+                yield response
 
-    async def _answered(self, dialect: Dialect, requests: Requests, context: Context) -> AsyncIterator[Any]:
+    async def _answered(self, dialect: Dialect, requests: Requests, context: Context) -> AsyncGenerator[Any, None]:
         try:
             account = await self.credentials.account(context.invocation_metadata() or (), dialect.method)
             first = await _first(requests)
@@ -74,8 +76,9 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
             claimed, address = Claimed.parse(first.node.id), address_of(context.peer())
             work = admit(claimed, account, address, self.cluster.world, listed)
             with self._seat(work):
-                async for response in self._stream(dialect, work, first, requests):
-                    yield response
+                async with aclosing(self._stream(dialect, work, first, requests)) as responses:
+                    async for response in responses:
+                        yield response
         except IsthmusError as refused:
             await _abort(context, refused)
 
@@ -91,7 +94,13 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
         finally:
             self._open[who] -= 1
 
-    async def _stream(self, dialect: Dialect, work: Workload, first: Any, requests: Requests) -> AsyncIterator[Any]:  # noqa: ANN401 - a request of either dialect
+    async def _stream(
+        self,
+        dialect: Dialect,
+        work: Workload,
+        first: Any,  # noqa: ANN401 - a request of either dialect
+        requests: Requests,
+    ) -> AsyncGenerator[Any, None]:
         """What it is to have, whenever that or what it says changes."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + random.uniform(*self.settings.lifetime)  # noqa: S311 - a spread, not a secret
