@@ -13,6 +13,8 @@ from dataclasses import replace
 
 from gateway.agent.acks import Sighting, heard, next_change, unheard
 from gateway.agent.discovery import Found
+from gateway.agent.images import remembered
+from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh, Refused
 from gateway.agent.settling import Settled, settle
 from gateway.agent.state import trusting
@@ -117,9 +119,25 @@ class Cluster:
         self._sightings[name] = heard(before, report, target, ledger, session, self._clock())
         self._dirty.set()
 
-    def _unheard(self, session: int) -> None:
-        for name, seen in self._sightings.items():
-            if seen.session == session:
+    # what App Mesh's image says
+
+    @contextmanager
+    def image(self, workload: Workload, envoy: str) -> Iterator[int]:
+        """An image's stream, while it lasts: reported under the number. `envoy` is its version."""
+        self._session += 1
+        number, name = self._session, workload.instance.name
+        if self._world.images.get(name) != workload:
+            self._change(images={**self._world.images, name: workload})
+        self.reported(number, ProxyReport(proxy=name, connected=True, envoy=envoy))
+        try:
+            yield number
+        finally:
+            self._unheard(number, name)
+
+    def _unheard(self, session: int, *only: str) -> None:
+        for name in only or tuple(self._sightings):
+            seen = self._sightings.get(name)
+            if seen and seen.session == session:
                 target = self.settled.target(name)
                 self._sightings[name] = unheard(seen, target, self.settled.ledger, self._clock())
         self._dirty.set()
@@ -169,6 +187,8 @@ class Cluster:
     def _forget(self) -> None:
         """Proxies that are no longer ours and no longer connected."""
         plans = self.settled.composition.plans
+        if len(images := remembered(self._world.images, self._sightings, self._clock())) < len(self._world.images):
+            self._change(images=images)
         self._sightings = {n: s for n, s in self._sightings.items() if n in plans or s.connected}
 
     def _report(self, before: Settled) -> None:

@@ -7,10 +7,11 @@ moves costs the proxies of its mesh and no others. What an Envoy is told is deci
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gateway.agent.inventory import Inventory, take
-from gateway.agent.offers import Mesh
+from gateway.agent.images import images, plain
+from gateway.agent.inventory import Inventory, Workload, take
+from gateway.agent.minors import minor_of, no_view
 from gateway.agent.peers import remote
-from gateway.agent.plans import EAST_WEST, NODE, EastWest, Plan, Served, Shared, Sidecar, local
+from gateway.agent.plans import EAST_WEST, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
 from gateway.agent.world import World
 from isthmus.xds.endpoints import Topology, endpoints
 from isthmus.xds.secrets import bundle
@@ -21,7 +22,7 @@ from isthmus.xds.snapshot import Resource
 class Composition:
     """Everything composed. `plans` by proxy, `shared` by mesh; `left_out`: instance or gateway → why.
 
-    `roots`: what trust it was made from, and the secret.
+    `roots`: what trust it was made from, and the secret. `images`: those of the world that it was made from.
     """
 
     inventory: Inventory = field(default_factory=Inventory)
@@ -29,6 +30,8 @@ class Composition:
     shared: Mapping[str, Shared] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     roots: tuple[Mapping[str, tuple[bytes, ...]], Resource | None] = field(default=({}, None))
+    images: Mapping[str, Workload] = field(default_factory=dict)
+    plain: Mapping[str, Plain] = field(default_factory=dict)
 
 
 NOTHING = Composition()
@@ -39,13 +42,15 @@ def compose(world: World, before: Composition = NOTHING) -> Composition:
     inventory = take({mesh: m.directory for mesh, m in world.meshes.items()}, world.found.instances)
     shared = {mesh: _shared(mesh, inventory, world, before.shared.get(mesh)) for mesh in world.meshes}
     roots = before.roots if before.roots[0] is world.trust else (world.trust, _roots(world))
-    recipes = [*_sidecars(world, inventory, shared, roots[1]), *_east_west(world, shared)]
-    left_out = {**inventory.left_out, **{name: recipe for name, recipe in recipes if isinstance(recipe, str)}}
-    plans = {n: _kept(before.plans.get(n), recipe) for n, recipe in recipes if not isinstance(recipe, str)}
-    return Composition(inventory, plans, shared, left_out, roots)
+    plainly = plain(world, shared, before.plain)
+    recipes: dict[str, Recipe | str] = dict(_sidecars(world, inventory, shared, roots[1]))
+    recipes |= dict(_east_west(world, shared)) | dict(images(world, plainly))
+    left_out = {**inventory.left_out, **{name: recipe for name, recipe in recipes.items() if isinstance(recipe, str)}}
+    plans = {n: _kept(before.plans.get(n), recipe) for n, recipe in recipes.items() if not isinstance(recipe, str)}
+    return Composition(inventory, plans, shared, left_out, roots, world.images, plainly)
 
 
-def _kept(before: Plan | None, recipe: Sidecar | EastWest) -> Plan:
+def _kept(before: Plan | None, recipe: Recipe) -> Plan:
     return before if before and before.recipe == recipe else recipe.plan()
 
 
@@ -70,11 +75,11 @@ def _sidecars(
         name, mesh = work.instance.name, world.meshes[work.mesh]
         if not work.instance.proxied:
             continue
-        minor = _minor(mesh, work.role, work.of, world.minors.get(name))
+        minor = minor_of(mesh, work.role, work.of, world.minors.get(name))
         if roots is None or not world.place.trust_domain:
             yield name, "no trust bundle is known yet"
         elif minor is None:
-            yield name, _no_view(world, name)
+            yield name, no_view(world.minors.get(name))
         else:
             yield name, Sidecar(mesh, shared[work.mesh], work, roots, minor, world.place.trust_domain)
 
@@ -83,23 +88,6 @@ def _east_west(world: World, shared: Mapping[str, Shared]) -> Iterator[tuple[str
     """East-west gateways. Without any mesh there is nothing for one to listen for."""
     for gateway in world.found.gateways:
         seen = world.minors.get(gateway.name)
-        minors = {m: _minor(mesh, EAST_WEST, mesh.directory.facts.label, seen) for m, mesh in world.meshes.items()}
+        minors = {m: minor_of(mesh, EAST_WEST, mesh.directory.facts.label, seen) for m, mesh in world.meshes.items()}
         served = [Served(m, world.meshes[m], shared[m], minor) for m, minor in sorted(minors.items()) if minor]
-        yield gateway.name, EastWest(tuple(served), gateway, world.place) if served else _no_view(world, gateway.name)
-
-
-def _minor(mesh: Mesh, role: str, name: str, seen: str | None) -> str | None:
-    """The Envoy minor to serve: the one that the proxy was seen to run, else the newest. None if that has no view.
-
-    A view is pre-flighted on its own minor only (design-notes 18), so no other Envoy is given it.
-    """
-    prefix = f"{role}/{name}@"
-    minors = [view.removeprefix(prefix) for view in mesh.versions if view.startswith(prefix)]
-    if seen:
-        return seen if seen in minors else None
-    return max(minors, key=lambda minor: [int(part) for part in minor.split(".")], default=None)
-
-
-def _no_view(world: World, proxy: str) -> str:
-    seen = world.minors.get(proxy)
-    return f"no mesh here has a view for Envoy {seen}" if seen else "no mesh here has a view for it"
+        yield gateway.name, EastWest(tuple(served), gateway, world.place) if served else no_view(seen)

@@ -40,7 +40,7 @@ CODES = {
 Context = grpc.aio.ServicerContext[Any, Any]
 
 MESSAGE_LIMIT = 64 * 1024 * 1024
-_OPTIONS = [
+OPTIONS = [
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_send_message_length", MESSAGE_LIMIT),
@@ -155,7 +155,7 @@ class HostServer:
         self._ports = ports
         tls = [ServerTls(authority, ports.names, cluster.own_roots, clock, clients=yes) for yes in (True, False)]
         self._tls = tls
-        self._servers = [grpc.aio.server(options=_OPTIONS), grpc.aio.server(options=_OPTIONS)]
+        self._servers = [grpc.aio.server(options=OPTIONS), grpc.aio.server(options=OPTIONS)]
         host_pb2_grpc.add_HostServicer_to_server(Hosts(cluster, authority, ports.agents, clock), self._servers[0])
         host_pb2_grpc.add_HostEnrolmentServicer_to_server(
             HostEnrolment(tokens, authority, ports.agents, clock), self._servers[1]

@@ -7,6 +7,7 @@ replaced, never changed.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from gateway.agent.acks import Proof, Target, ViewVersion
 from gateway.agent.discovery import Gateway
@@ -16,6 +17,8 @@ from gateway.agent.world import Place
 from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyState
 from isthmus.values import TrustDomain
+from isthmus.xds import aws_image
+from isthmus.xds.aws_image import Capture
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_east_west, compose_gateway, compose_node
@@ -100,11 +103,42 @@ class EastWest:
         return _plan(self, self.gateway.host, state, composed, frozenset(s.proved for s in self.served))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Plain:
+    """What the images of one mesh may call: whatever is in this cluster, in plaintext. Made from `of`."""
+
+    of: Shared
+    endpoints: Mapping[str, Resource]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The recipe of an Envoy of App Mesh's image. It has no warden, so no host of ours, no key and no identity."""
+
+    mesh: Mesh
+    plain: Plain
+    workload: Workload
+    minor: str
+    capture: Capture
+
+    def plan(self) -> "Plan":
+        """Its view, behind App Mesh's iptables rules."""
+        work = self.workload
+        view = view_id(work.role, work.of, self.minor)
+        made = aws_image.compose_node if work.role == NODE else aws_image.compose_gateway
+        composed = made(self.mesh.view(view), self.plain.endpoints, self.capture)
+        state = ProxyState(proxy=work.instance.name, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh)
+        return _plan(self, "", state, composed, frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])}))
+
+
+Recipe: TypeAlias = Sidecar | EastWest | Image
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one proxy of `host` is to have; `resources` by version."""
 
-    recipe: Sidecar | EastWest
+    recipe: Recipe
     host: str
     state: ProxyState
     target: Target
@@ -118,7 +152,7 @@ def local(workload: Workload) -> LocalInstance:
 
 
 def _plan(
-    recipe: Sidecar | EastWest,
+    recipe: Recipe,
     on: str,
     state: ProxyState,
     composed: Sequence[Composed],

@@ -9,10 +9,13 @@ import json
 import logging
 import secrets
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gateway.agent.aws_image.server import Server
+from gateway.agent.aws_image.settings import Settings
+from gateway.agent.aws_image.verifier import Verifier
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
 from gateway.agent.discovery import Discovery
@@ -36,7 +39,10 @@ GRACE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an agent is told. `hubs`, `hub_ca` and `token` are needed to join, once; `wardens`: what wardens dial."""
+    """What an agent is told. `hubs`, `hub_ca` and `token` are needed to join, once; `wardens`: what wardens dial.
+
+    `aws_image`: the port for Envoys of App Mesh's image, None for none.
+    """
 
     data_dir: Path
     hubs: tuple[str, ...] = ()
@@ -47,6 +53,7 @@ class Options:
     wardens_bind: str = "127.0.0.1:15810"
     wardens_enrol_bind: str = "127.0.0.1:15811"
     wardens: tuple[str, ...] = ()
+    aws_image: Settings | None = None
 
 
 def now() -> datetime:
@@ -101,6 +108,8 @@ async def _live(options: Options) -> None:
     authority = Authority(options.data_dir / "intermediate.json", who.replica)
     domain = authority.held.domain.text if authority.held else ""
     world = state.world(Place(membership.credential.cluster, who.cluster, trust_domain=domain))
+    if options.aws_image:
+        world = replace(world, capture=options.aws_image.capture)
     cluster = Cluster(world, state.summaries())
     looked = asyncio.Event()
     signatures = Signatures(now)
@@ -111,6 +120,9 @@ async def _live(options: Options) -> None:
         tasks.create_task(Link(membership, cluster, state, authority, now, signatures).run())
         tasks.create_task(_discover(cluster, state, options, looked))
         tasks.create_task(_welcome_wardens(cluster, authority, options, looked))
+        if options.aws_image:
+            verifier = options.aws_image.verifier or _asking()
+            tasks.create_task(_welcome_images(options.aws_image, cluster, verifier, looked))
 
 
 async def _joined(membership: Membership, options: Options) -> None:
@@ -156,6 +168,23 @@ async def _welcome_wardens(cluster: Cluster, authority: Authority, options: Opti
         await asyncio.Event().wait()
     finally:
         await server.stop(GRACE_SECONDS)
+
+
+async def _welcome_images(settings: Settings, cluster: Cluster, verifier: Verifier, looked: asyncio.Event) -> None:
+    """Open the port for Envoys of App Mesh's image, and close it when cancelled."""
+    await looked.wait()
+    server = Server(settings, cluster, verifier, now)
+    try:
+        await server.start()
+        await asyncio.Event().wait()
+    finally:
+        await server.stop(GRACE_SECONDS)
+
+
+def _asking() -> Verifier:
+    """Who says whose a signature is: the hub."""
+    # HERE: `return Signatures(...)` of gateway/agent/signatures.py, which asks over the hub link and keeps the answers
+    raise Invalid.one("/aws-image-bind", "not_built", "this agent cannot ask its hub about signatures yet")
 
 
 def _beside(agent: str, enrol_bind: str) -> str:

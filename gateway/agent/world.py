@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from gateway.agent.discovery import Found
+from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh
 from gateway.proto import link_pb2 as link
+from isthmus.xds.aws_image import APP_MESH, Capture
 from isthmus.xds.endpoints import Here
 
 
@@ -29,7 +31,8 @@ class Place:
 class World:
     """The inputs. `meshes` and `imports` by mesh id; `trust`: trust domain → its roots as PEM.
 
-    `minors`: proxy → the Envoy minor (`1.40`) that it was seen to run.
+    `minors`: proxy → the Envoy minor (`1.40`) that it was seen to run. `images`: Envoys of App Mesh's image that have
+    shown whose they are, by proxy, those that went a while ago included; `capture`: where their hosts lead connections.
     """
 
     place: Place
@@ -39,6 +42,8 @@ class World:
     trust_position: link.Position | None = None
     found: Found = field(default_factory=Found)
     minors: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, Workload] = field(default_factory=dict)
+    capture: Capture = APP_MESH
 
     def positions(self) -> tuple[link.Position, ...]:
         """What is held of each lane, for `Hello.held` and `Heartbeat.applied`."""

@@ -43,17 +43,39 @@ def _agent(  # noqa: PLR0913, PLR0917 - each is an option of the command
         ),
     ] = "",
     replica: Annotated[str, typer.Option(envvar="ISTHMUS_REPLICA", help="a DNS label; made up when joining")] = "",
+    aws_image_bind: Annotated[
+        str, typer.Option(envvar="ISTHMUS_AWS_IMAGE_BIND", help="HOST:PORT for Envoys of App Mesh's image")
+    ] = "",
+    aws_image_cert: Annotated[
+        Path | None,
+        typer.Option(envvar="ISTHMUS_AWS_IMAGE_CERT", help="PEM chain that they trust; read when it changes"),
+    ] = None,
+    aws_image_key: Annotated[Path | None, typer.Option(envvar="ISTHMUS_AWS_IMAGE_KEY", help="its key, PEM")] = None,
+    aws_image_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="ISTHMUS_AWS_IMAGE_HOST",
+            help="HOST[:PORT] of their APPMESH_XDS_ENDPOINT, which they sign; repeatable",
+        ),
+    ] = None,
 ) -> None:
     """Link this cluster to the hubs and serve its wardens until SIGTERM."""
     if context.invoked_subcommand is not None:
         return
     import logging
 
+    from gateway.agent.aws_image.settings import Settings
     from gateway.agent.running import Options, run
     from isthmus.values import Secret
 
     if data_dir is None:
         raise typer.BadParameter("--data-dir is needed")
+    image = None
+    if aws_image_bind:
+        if aws_image_cert is None or aws_image_key is None:
+            raise typer.BadParameter("--aws-image-bind needs --aws-image-cert and --aws-image-key")
+        image = Settings(aws_image_bind, aws_image_cert, aws_image_key, tuple(aws_image_host or ()))
+        image.signed_hosts()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     run(
         Options(
@@ -66,6 +88,7 @@ def _agent(  # noqa: PLR0913, PLR0917 - each is an option of the command
             wardens_bind=wardens_bind,
             wardens_enrol_bind=wardens_enrol_bind,
             wardens=_several(wardens_address),
+            aws_image=image,
         )
     )
 

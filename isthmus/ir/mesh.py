@@ -222,10 +222,15 @@ class Ineffective(NamedTuple):
 
 @dataclass(frozen=True)
 class ClusterMesh:
-    """One mesh in one cluster. `nodes` are all of the mesh, `placed` those that may run here."""
+    """One mesh in one cluster. `nodes` are all of the mesh, `placed` those that may run here.
+
+    `account` and `region` are those of the mesh's ARN.
+    """
 
     id: UUID
     name: str
+    account: str
+    region: str
     label: str
     suffix: str
     cluster: str

@@ -23,6 +23,8 @@ def resolve(definition: Definition, around: Surroundings, cluster: str) -> Clust
     return ClusterMesh(
         id=around.mesh_id,
         name=definition.name,
+        account=around.account,
+        region=around.region,
         label=mesh_label(around.mesh_id),
         suffix=around.base_domain,
         cluster=cluster,

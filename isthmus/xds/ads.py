@@ -59,15 +59,16 @@ class Session:
     """One stream of one Envoy. Until the first `update` nothing is answered: not knowing is not the same as nothing.
 
     `minors` are the Envoy minors (`1.40`) that what will be sent was made for; `doubts` what the stream before this one
-    left unclear, because Envoy does not say what it took of a response that it refused.
+    left unclear, because Envoy does not say what it took of a response that it refused. `serial`: of a type no response
+    is sent before the one before it is answered.
     """
 
-    __slots__ = ("_flights", "_minors", "_nonces", "_types", "_wanted", "envoy", "node")
+    __slots__ = ("_flights", "_minors", "_nonces", "_serial", "_types", "_wanted", "envoy", "node")
 
-    def __init__(self, minors: Iterable[str], doubts: Iterable[tuple[Type, str]] = ()) -> None:
+    def __init__(self, minors: Iterable[str], doubts: Iterable[tuple[Type, str]] = (), *, serial: bool = False) -> None:
         self.node = ""
         self.envoy = ""
-        self._minors = tuple(minors)
+        self._minors, self._serial = tuple(minors), serial
         self._types = {kind: Subscription(kind) for kind in ORDER}
         self._wanted: dict[Type, dict[str, Wanted]] | None = None
         self._flights: dict[str, _Flight] = {}
@@ -121,6 +122,10 @@ class Session:
         for kind, subscription in self._types.items():
             subscription.prune(wanted[kind])
 
+    def owe_endpoints(self, clusters: Iterable[str]) -> None:
+        """The endpoints of these must come again, because a transport has sent them once more."""
+        self._types[Type.ENDPOINTS].owe(clusters)
+
     # --- what goes out
 
     def pending(self) -> list[discovery_pb2.DeltaDiscoveryResponse]:
@@ -128,26 +133,35 @@ class Session:
         if self._wanted is None:
             return []
         known = [s for kind in ORDER if (s := self._types[kind]).known]
-        out = [response for subscription in known for response in self._additions(subscription)]
+        out = [response for s in known if self._free(s.kind) for response in self._additions(s)]
         return out + [response for subscription in reversed(known) for response in self._removals(subscription)]
 
     def _additions(self, subscription: Subscription) -> Iterator[discovery_pb2.DeltaDiscoveryResponse]:
         wanted = self._wanting(subscription)
         changed = subscription.changed(wanted)
         held = self._held_back(subscription, changed)
-        ready = [n for n in changed if n not in held]
-        for batch in subscription.batches(ready):
+        for batch in self._batches(subscription, [n for n in changed if n not in held]):
             if subscription.kind == Type.CLUSTER:
                 self._types[Type.ENDPOINTS].owe(batch)
             yield self._send(subscription, batch)
-        if unknown := subscription.unknown(wanted):
+        if (unknown := subscription.unknown(wanted)) and self._free(subscription.kind):
             yield self._withdraw(subscription, unknown)
-        if subscription.unanswered and not changed:
+        if subscription.unanswered and not changed and self._free(subscription.kind):
             yield self._send(subscription, [])
+
+    def _batches(self, subscription: Subscription, names: Sequence[str]) -> Sequence[Sequence[str]]:
+        batches = subscription.batches(names)
+        if self._serial:
+            subscription.postpone(batches[1:])
+        return batches[:1] if self._serial else batches
+
+    def _free(self, kind: Type) -> bool:
+        return not self._serial or all(flight.kind != kind for flight in self._flights.values())
 
     def _removals(self, subscription: Subscription) -> Iterator[discovery_pb2.DeltaDiscoveryResponse]:
         gone = subscription.gone(self._wanting(subscription))
-        if gone and not any(flight.changes for flight in self._flights.values()) and not self._needed(subscription):
+        waits = self._serial or any(flight.changes for flight in self._flights.values())
+        if gone and not (self._flights and waits) and not self._needed(subscription):
             yield self._withdraw(subscription, gone)
 
     def _needed(self, subscription: Subscription) -> bool:

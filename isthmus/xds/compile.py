@@ -9,7 +9,7 @@ from isthmus.model.definition import Definition
 from isthmus.xds.snapshot import Snapshot
 from isthmus.xds.translate import translate
 
-COMPILER = "1"
+COMPILER = "2"
 """An input of every snapshot (design-notes 17): raised whenever the same definition compiles to other bytes."""
 
 

@@ -18,7 +18,10 @@ from isthmus.xds.snapshot import Resource, Type
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The mesh itself. `suffix` ends its SNIs; `domains`: cluster → trust domain, for every attached cluster."""
+    """The mesh itself. `suffix` ends its SNIs; `domains`: cluster → trust domain, for every attached cluster.
+
+    `account` and `region` are those of its ARN; empty in what an older compiler made, which fits nobody.
+    """
 
     id: UUID
     name: str
@@ -26,6 +29,8 @@ class Facts:
     suffix: str
     permissive: bool
     domains: Mapping[str, str] = field(default_factory=dict)
+    account: str = ""
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,16 @@ _READ = frozenset({Type.MESH, Type.NODE, Type.GATEWAY, Type.BINDING, Type.BACKEN
 
 def _facts(said: Mapping[str, Any]) -> Facts:
     permissive = said["transport"] == "permissive"
-    return Facts(UUID(said["id"]), said["name"], said["label"], said["suffix"], permissive, said["domains"])
+    return Facts(
+        id=UUID(said["id"]),
+        name=said["name"],
+        label=said["label"],
+        suffix=said["suffix"],
+        permissive=permissive,
+        domains=said["domains"],
+        account=said.get("account", ""),
+        region=said.get("region", ""),
+    )
 
 
 def _node(said: Mapping[str, Any]) -> NodeFacts:
@@ -116,6 +130,8 @@ def serving(ir: ClusterMesh) -> tuple[Resource, ...]:
     mesh = {
         "id": str(ir.id),
         "name": ir.name,
+        "account": ir.account,
+        "region": ir.region,
         "label": ir.label,
         "suffix": ir.suffix,
         "transport": "permissive" if ir.permissive else "strict",

@@ -15,6 +15,9 @@ IDENTITY, BUNDLE = "identity", "bundle"
 OUTBOUND, EAST_WEST, SELF = "outbound", "east-west", "self"
 """The listener for the application's requests, the gateway's between clusters, and the way back into `outbound`."""
 
+IMAGE_INBOUND = "lds_ingress_0.0.0.0_15000"
+"""Where App Mesh's image takes all that comes for the application: App Mesh's own name (appmesh.md §3.1)."""
+
 NOWHERE = "nowhere"
 """A cluster that is never defined: `tcp_proxy` demands a name even where `sni_cluster` chooses."""
 

