@@ -121,7 +121,7 @@ async def _live(options: Options) -> None:
         tasks.create_task(_discover(cluster, state, options, looked))
         tasks.create_task(_welcome_wardens(cluster, authority, options, looked))
         if options.aws_image:
-            verifier = options.aws_image.verifier or _asking()
+            verifier = options.aws_image.verifier or signatures
             tasks.create_task(_welcome_images(options.aws_image, cluster, verifier, looked))
 
 
@@ -179,12 +179,6 @@ async def _welcome_images(settings: Settings, cluster: Cluster, verifier: Verifi
         await asyncio.Event().wait()
     finally:
         await server.stop(GRACE_SECONDS)
-
-
-def _asking() -> Verifier:
-    """Who says whose a signature is: the hub."""
-    # HERE: `return Signatures(...)` of gateway/agent/signatures.py, which asks over the hub link and keeps the answers
-    raise Invalid.one("/aws-image-bind", "not_built", "this agent cannot ask its hub about signatures yet")
 
 
 def _beside(agent: str, enrol_bind: str) -> str:
