@@ -124,6 +124,8 @@ _CLUSTERS: dict[str, Schema] = {
         "additionalProperties": False,
     },
     "DeletedCluster": _all(deleted=TEXT),
+    "Quota": _all(name=TEXT, limit=COUNT, default=COUNT),
+    "QuotaList": _page("Quota"),
     "JoinToken": _all(token=TEXT, expires_at=TIME, hubs=_list(TEXT), hub_ca=TEXT, command=TEXT),
     "Nothing": {"type": "object", "additionalProperties": False},
 }  # fmt: skip
