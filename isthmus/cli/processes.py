@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def migrate() -> None:
     """Bring the database to the newest schema, from nothing if need be, and end."""
-    settings = settings_of("migrate")
+    settings = _settings("migrate")
     from isthmus.store.migrate import upgrade
 
     upgrade(settings.database_url)
@@ -31,7 +31,7 @@ def migrate() -> None:
 
 def api() -> None:
     """Serve HTTP: /v1 and what the console and AWS's clients need."""
-    settings = settings_of("api")
+    settings = _settings("api")
     import uvicorn
 
     from api.app import create_app
@@ -42,7 +42,7 @@ def api() -> None:
 
 def worker() -> None:
     """Keep promises: compile, roll out."""
-    settings = settings_of("worker")
+    settings = _settings("worker")
     import warnings
 
     from celery.exceptions import SecurityWarning
@@ -58,7 +58,7 @@ def worker() -> None:
 
 def beat() -> None:
     """Send what is done by the clock. Its schedule is fixed, so it keeps nothing on disk."""
-    settings = settings_of("beat")
+    settings = _settings("beat")
     from workers.app import create_app
 
     create_app(settings).Beat(scheduler_cls="celery.beat:Scheduler", loglevel="WARNING", quiet=True).run()
@@ -66,7 +66,7 @@ def beat() -> None:
 
 def relay() -> None:
     """Carry due promises from PostgreSQL to the workers."""
-    settings = settings_of("relay")
+    settings = _settings("relay")
     from workers.relay import run
 
     run(settings)
@@ -76,7 +76,7 @@ def hub() -> None:
     """Serve the agents of a region."""
     from isthmus.settings import HUB
 
-    settings = settings_of("hub", *HUB)
+    settings = _settings("hub", *HUB)
     from gateway.feeds.signing import issuing
     from gateway.feeds.store import StoreFeed
     from gateway.hub.serve import run
@@ -87,7 +87,7 @@ def hub() -> None:
     run(settings, StoreFeed(Database(settings.database_url), settings.libpq_url, issuing(sealer), sealer))
 
 
-def settings_of(process: str, *needs: str) -> "Settings":
+def _settings(process: str, *needs: str) -> "Settings":
     """Logging to stderr, then the settings; what is wrong with them is listed, and ends the process with 1."""
     import logging
     import os

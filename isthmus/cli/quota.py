@@ -1,4 +1,4 @@
-"""`isthmus quota list|set`: what an org may have. Reading asks the API; setting is the operator's, by settings."""
+"""`isthmus quota list|set`: what an org may have. Reading asks the API; setting is the operator's."""
 
 from typing import Annotated
 
@@ -28,17 +28,17 @@ def register(app: typer.Typer) -> None:
     def change(
         name: Annotated[str, typer.Argument(help="as `isthmus quota list` shows it; `app-mesh` is all of App Mesh's")],
         limit: Annotated[int | None, typer.Argument(min=0, help="the new limit; none is the default again")] = None,
+        *,
+        database_url: Annotated[str, typer.Option(envvar="ISTHMUS_DATABASE_URL", help="as the processes have it")],
         org: Annotated[str, typer.Option(help="the org's slug")] = "local",
     ) -> None:
-        """Give an org another limit. For the operator: it needs ISTHMUS_DATABASE_URL, as the processes do."""
-        from isthmus.cli.processes import settings_of
+        """Give an org another limit. For the operator."""
         from isthmus.store import orgs
         from isthmus.store.database import Database
         from isthmus.store.quotas import APP_MESH, Quotas
 
-        told = settings_of("quota")
         chosen = APP_MESH if name == "app-mesh" else {name: limit}
-        database = Database(told.database_url)
+        database = Database(database_url)
         try:
             with database.tenant(orgs.id_of(org)) as session:
                 orgs.find(session, orgs.id_of(org))

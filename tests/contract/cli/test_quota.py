@@ -9,10 +9,8 @@ from tests.databases import Copy
 
 @pytest.fixture
 def operator(isthmus: Run, copy: Copy, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Somebody with the processes' settings."""
+    """Somebody who has the database's address."""
     monkeypatch.setenv("ISTHMUS_DATABASE_URL", copy.url)
-    monkeypatch.setenv("ISTHMUS_VALKEY_URL", "redis://127.0.0.1:1")
-    monkeypatch.setenv("ISTHMUS_MASTER_KEY_FILE", "/nowhere")
     return isthmus
 
 
