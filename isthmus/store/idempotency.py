@@ -16,6 +16,8 @@ from isthmus.errors import Conflict, Invalid
 from isthmus.store import tables
 
 LIFE = timedelta(days=7)
+SWEPT = 20
+"""Answers too old that are forgotten with each one kept: more than come in, so they do not pile up, and never a burst."""
 
 
 class InFlight(Conflict):
@@ -39,15 +41,14 @@ class IdempotencyKeys:
     def __init__(self, session: Session, org: UUID, principal: str) -> None:
         self._session, self._org, self._principal = session, org, principal
 
-    def begin(self, key: str, request_sha256: bytes) -> Answer | None:
+    def begin(self, key: str, request_sha256: bytes, *, wait: bool = False) -> Answer | None:
         """The answer to give again, or None if the request is to be carried out, in this transaction.
 
-        InFlight while another transaction carries it out; Invalid if the key was used for another request.
+        While another transaction carries it out: InFlight or, for callers that cannot be told so, wait until it has
+        ended. Invalid if the key was used for another request.
         """
+        self._lock(key, wait=wait)  # before anything is read: READ COMMITTED then shows what the one before kept
         self._session.execute(delete(tables.IdempotencyKey).where(*self._mine(key), _old()))
-        locked = func.pg_try_advisory_xact_lock(func.hashtextextended(f"{self._org}/{self._principal}/{key}", 0))
-        if not self._session.scalar(select(locked)):
-            raise InFlight("the first request with this Idempotency-Key is still being carried out")
         row = self._session.scalars(select(tables.IdempotencyKey).where(*self._mine(key))).one_or_none()
         if row is None:
             return None
@@ -57,7 +58,8 @@ class IdempotencyKeys:
         return Answer(row.status, row.headers, row.body)
 
     def keep(self, key: str, request_sha256: bytes, answer: Answer) -> None:
-        """Keep the answer for 7 days, in the transaction of the effect, after `begin`."""
+        """Keep the answer for 7 days, in the transaction of the effect, after `begin`. Forgets a few that are too old."""
+        self._sweep()
         values = {
             "org_id": self._org,
             "principal": self._principal,
@@ -69,11 +71,26 @@ class IdempotencyKeys:
         }
         self._session.execute(insert(tables.IdempotencyKey).values(values))
 
-    def sweep(self) -> None:
-        """Forget all answers of the principal that are too old."""
+    def _lock(self, key: str, *, wait: bool) -> None:
+        """One transaction at a time may work under a key."""
+        name = func.hashtextextended(f"{self._org}/{self._principal}/{key}", 0)
+        if wait:
+            self._session.execute(select(func.pg_advisory_xact_lock(name)))
+        elif not self._session.scalar(select(func.pg_try_advisory_xact_lock(name))):
+            raise InFlight("the first request with this Idempotency-Key is still being carried out")
+
+    def _sweep(self) -> None:
+        """Forget up to `SWEPT` of the principal's answers that are too old, leaving alone what others are forgetting.
+
+        Without SKIP LOCKED one request would wait for another's whole transaction, just to tidy up; and a subquery
+        that is no CTE may be run once a row, which makes its limit none.
+        """
         row = tables.IdempotencyKey
         mine = (row.org_id == self._org, row.principal == self._principal)
-        self._session.execute(delete(row).where(*mine, _old()))
+        oldest = select(row.key).where(*mine, _old()).order_by(row.created_at).limit(SWEPT)
+        few = oldest.with_for_update(skip_locked=True).cte("few")
+        gone = delete(row).where(*mine, row.key.in_(select(few.c.key)))
+        self._session.execute(gone, execution_options={"synchronize_session": False})
 
     def _mine(self, key: str) -> tuple[ColumnElement[bool], ...]:
         row = tables.IdempotencyKey
