@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from api.problems import AWAY, away
 from isthmus.store import beats, hubs
 
 router = APIRouter(tags=["health"])
@@ -33,7 +34,9 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
 
     try:
         parts = {"database": True} | await request.app.state.database.lookup(look)
-    except OSError:
+    except AWAY as error:
+        if not away(error):
+            raise
         parts = {"database": False}
     ready = all(parts.values())
     response.status_code = 200 if ready else 503

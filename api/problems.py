@@ -31,6 +31,8 @@ STATUS: Mapping[Kind, int] = {
 RETRYABLE = frozenset({429, 503})
 PASSING = ("08", "40", "53", "55P03", "57")
 """PostgreSQL's classes for: connection lost, deadlock, out of resources, lock not had in time, stopped from outside."""
+AWAY = (DBAPIError, PoolTimeout, OSError)
+"""What is raised when the database is away, and when it is not: `away` tells them apart."""
 ONLY_HTTP: Mapping[str, tuple[int, str]] = {
     "not_json": (400, "The body is not JSON, or not UTF-8."),
     "bad_precondition": (400, "`If-Match` or `If-None-Match` cannot be understood."),
@@ -119,15 +121,20 @@ async def _parameters(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
-    """PostgreSQL is away, restarting or overloaded: nothing was stored, and the same request may work later.
+    """Nothing was stored, and the same request may work later."""
+    if not away(error):
+        raise error
+    log.warning("request %s: the database does not answer: %s", getattr(request.state, "request_id", ""), error)
+    return answer(request, 503, Unavailable.code, "the database does not answer", headers={"Retry-After": "1"})
+
+
+def away(error: Exception) -> bool:
+    """Whether one of `AWAY` says that PostgreSQL is away, restarting or overloaded.
 
     Everything else that a database can say is our bug. asyncpg passes on a socket's own errors, and nothing else that
     a request does can raise an OSError.
     """
-    if isinstance(error, DBAPIError) and not (error.connection_invalidated or _passing(error)):
-        raise error
-    log.warning("request %s: the database does not answer: %s", getattr(request.state, "request_id", ""), error)
-    return answer(request, 503, Unavailable.code, "the database does not answer", headers={"Retry-After": "1"})
+    return not isinstance(error, DBAPIError) or error.connection_invalidated or _passing(error)
 
 
 def _passing(error: DBAPIError) -> bool:
@@ -149,6 +156,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _parameters)
-    for away in (DBAPIError, PoolTimeout, OSError):
-        app.add_exception_handler(away, _database)
+    for kind in AWAY:
+        app.add_exception_handler(kind, _database)
     app.add_exception_handler(Exception, _bug)

@@ -17,7 +17,7 @@ from isthmus.store import tables
 
 LIFE = timedelta(days=7)
 SWEPT = 20
-"""Answers too old that are forgotten with each one kept: more than come in, so they do not pile up, and never a burst."""
+"""Answers too old that are forgotten with each one kept: more than come in, so they do not pile up, and no burst."""
 
 
 class InFlight(Conflict):
@@ -58,7 +58,7 @@ class IdempotencyKeys:
         return Answer(row.status, row.headers, row.body)
 
     def keep(self, key: str, request_sha256: bytes, answer: Answer) -> None:
-        """Keep the answer for 7 days, in the transaction of the effect, after `begin`. Forgets a few that are too old."""
+        """Keep the answer for 7 days, in the transaction of the effect, after `begin`; forgets a few too old."""
         self._sweep()
         values = {
             "org_id": self._org,

@@ -1,5 +1,6 @@
 """What every answer carries; who is let in; what is said when PostgreSQL is away; the contract as served."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,9 @@ from isthmus.store import beats
 from isthmus.store.database import Database
 from isthmus.store.tokens import Tokens
 from tests.contract.api.conftest import NEW, Counts, client, problem
+from tests.contract.store.conftest import blocked
 from tests.databases import Copy
+from tests.until import until
 
 PATHS = ("/healthz", "/v1/meshes", "/v1/none", "/openapi.json", "/docs")
 
@@ -98,6 +101,48 @@ async def test_without_postgresql_the_same_request_may_work_later(
         assert (await caller.get("/healthz")).status_code == 200
         ready = await caller.get("/readyz")
         assert (ready.status_code, ready.json()["parts"]) == (503, {"database": False})
+
+
+@pytest.mark.parametrize("pooled", [False, True], ids=["a new connection", "a pooled connection"])
+async def test_a_connection_that_breaks_while_we_look_is_a_database_that_is_away(
+    api: httpx.AsyncClient,
+    copy: Copy,
+    pooled: bool,  # noqa: FBT001
+) -> None:
+    if pooled:
+        await api.get("/readyz")
+    with copy.connect() as admin, admin.transaction():
+        admin.execute("LOCK TABLE beats IN ACCESS EXCLUSIVE MODE")
+        looking = asyncio.create_task(api.get("/readyz"))
+        await asyncio.to_thread(until, lambda: blocked(copy) == 1)
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        ready = await looking
+    assert (ready.status_code, ready.json()) == (503, {"status": "not ready", "parts": {"database": False}})
+    assert (await api.get("/readyz")).json()["parts"]["database"] is True
+
+
+async def test_connections_that_broke_while_nobody_looked_are_replaced(api: httpx.AsyncClient, copy: Copy) -> None:
+    await asyncio.gather(*[api.get("/readyz") for _ in range(4)])
+    with copy.connect() as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert (await api.get("/readyz")).json()["parts"]["database"] is True
+
+
+async def test_a_bug_of_ours_is_not_called_a_database_that_is_away(app: FastAPI, copy: Copy) -> None:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    with copy.connect() as admin:
+        admin.execute("ALTER TABLE beats RENAME TO drums")
+        try:
+            async with httpx.AsyncClient(transport=transport, base_url="http://api") as caller:
+                assert problem(await caller.get("/readyz")) == (500, "internal_error")
+        finally:
+            admin.execute("ALTER TABLE drums RENAME TO beats")
 
 
 @pytest.fixture
