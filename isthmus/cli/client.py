@@ -31,11 +31,12 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 class Client:
-    """A signed-in connection to the API."""
+    """A signed-in connection to the API, which is at `api`."""
 
     def __init__(self, api: str, token: str, timeout: float = 30.0) -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=api.rstrip("/") + "/v1", headers=headers, timeout=timeout)
+        self.api = api.rstrip("/")
+        self._http = httpx.Client(base_url=self.api + "/v1", headers=headers, timeout=timeout)
 
     @classmethod
     def found(cls) -> Self:
@@ -84,6 +85,10 @@ class Client:
     def put(self, path: str, body: Any, precondition: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
         """The answer's JSON, or the end of the command."""
         return checked(self.call("PUT", path, body, precondition))
+
+    def patch(self, path: str, body: Any) -> Any:  # noqa: ANN401 - JSON
+        """The answer's JSON, or the end of the command."""
+        return checked(self.call("PATCH", path, body))
 
     def delete(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """The answer's JSON, or the end of the command."""
