@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 
 from api import docs, health, paths, problems, requests
+from api.appmesh.app import AppMesh
 from api.cursors import Cursors
 from api.openapi import document
 from api.roots import Roots, ca_pin
 from api.v1 import access_keys, accounts, changes, clusters, documents, meshes, revisions
 from isthmus import __version__
 from isthmus.adapters.sealer import Sealer
+from isthmus.model.operations.table import BASE
 from isthmus.settings import Settings
 from isthmus.store.database import AsyncDatabase
 
@@ -53,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(docs.router)
     app.include_router(_v1())
+    app.mount(BASE, AppMesh(app.state.database, sealer, app.state.cursors))
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 

@@ -37,12 +37,20 @@ async def read_json(request: Request, *, empty: Any = None) -> Any:  # noqa: ANN
 
     `empty` is what no body at all stands for, where that may be.
     """
+    refuse_other_media(request)
+    body = await read(request)
+    return empty if not body and empty is not None else decoded(body)
+
+
+def refuse_other_media(request: Request) -> None:
+    """415 for what does not say that it is JSON, or says nothing."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {"application/json", ""} and not kind.endswith("+json"):
         raise Problem("unsupported_media_type", f"send application/json, not {kind}")
-    body = await read(request)
-    if not body and empty is not None:
-        return empty
+
+
+def decoded(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    """What a body says; 400 for what is not JSON, 422 for a key given twice or too much in each other."""
     twice: list[str] = []
 
     def pairs(listed: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from api.problems import ONLY_HTTP, STATUS
 from isthmus.errors import IsthmusError
 from isthmus.model.reading import CODES
+from isthmus.sigv4 import Refused
 
 router = APIRouter(include_in_schema=False)
 _STYLE = """
@@ -46,6 +47,8 @@ async def problems() -> HTMLResponse:
 def _of_core(kind: type[IsthmusError] = IsthmusError) -> Iterator[tuple[str, int, str]]:
     """Code, status and meaning of every error of the core."""
     for sub in kind.__subclasses__():
+        if sub is Refused:
+            continue  # AWS's codes, which /v1 does not have
         status = 412 if sub.code == "revision_mismatch" else STATUS[sub.kind]
         yield sub.code, status, (sub.__doc__ or "").strip().partition("\n")[0]
         yield from _of_core(sub)

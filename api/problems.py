@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from isthmus.errors import InUse, Invalid, IsthmusError, Kind, StaleRevision, Unavailable, Violation
+from isthmus.errors import InUse, Invalid, IsthmusError, Kind, QuotaExceeded, StaleRevision, Unavailable, Violation
 from isthmus.store.meshes import AmbiguousMesh
 
 MEDIA_TYPE = "application/problem+json"
@@ -96,6 +96,8 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
             return answer(request, 412, error.code, str(error), headers=etag, current_revision=error.current)
         case InUse():
             return answer(request, status, error.code, str(error), used_by=list(error.users))
+        case QuotaExceeded():
+            return answer(request, status, error.code, str(error), quota=error.quota, limit=error.limit)
         case AmbiguousMesh():
             return answer(request, status, error.code, str(error), refs=list(error.refs))
     return answer(request, status, error.code, str(error))

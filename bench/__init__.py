@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured figure: `must` is design §11's bound, in the same unit."""
+    """One measured figure: `must` is design §11's bound, in the same unit; None for what is only told."""
 
     what: str
     value: float
     unit: str
-    must: float
+    must: float | None
     runs: int
 
     @property
     def line(self) -> str:
         """A row of the README's table."""
-        return f"| {self.what} | {self.value:g} {self.unit} | < {self.must:g} {self.unit} | {self.runs} |"
+        must = "–" if self.must is None else f"< {self.must:g} {self.unit}"
+        return f"| {self.what} | {self.value:g} {self.unit} | {must} | {self.runs} |"

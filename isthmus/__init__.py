@@ -10,6 +10,7 @@ This package is the core, and the map reads in the direction of a change; import
     xds        what Envoy is told
     ir         what it means in one cluster
     policies   one file, one policy
+    imports    what other systems' files say of an App Mesh mesh, as definitions of ours
     model      what the tenant says
     pki        who is who
     sigv4      who signed a request, as AWS's clients sign them

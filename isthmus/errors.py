@@ -106,11 +106,21 @@ class StaleRevision(Conflict):
         super().__init__(f"{what} {state}, which is not what If-Match or If-None-Match asked for")
 
 
+class QuotaExceeded(Conflict):
+    """There would be more of something than the org may have: delete some, or have the quota raised."""
+
+    code = "quota_exceeded"
+
+    def __init__(self, quota: str, limit: int, what: str) -> None:
+        self.quota, self.limit = quota, limit
+        super().__init__(f"{what}: at most {limit} ({quota})")
+
+
 class Exhausted(IsthmusError):
-    """A quota or a rate is used up."""
+    """A rate is used up."""
 
     kind = Kind.EXHAUSTED
-    code = "quota_exceeded"
+    code = "rate_exceeded"
 
 
 class Unavailable(IsthmusError):

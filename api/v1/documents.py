@@ -171,8 +171,7 @@ def _get(calling: Call, session: Session, place: Place) -> tuple[tables.Mesh, St
 def _put(calling: Call, session: Session, place: Place, change: Change) -> tuple[tables.Mesh, Stored, bool]:
     """The document as it stands then, and whether it was not there before."""
     mesh, accepted = _apply(calling, session, place, change)
-    stored = Revisions(session, calling.org, mesh.id).get(place.key)
-    assert stored is not None, "it was put in this transaction"
+    stored = accepted.stored[place.key]
     return mesh, stored, change.key in accepted.changed and stored.created_at == calling.now
 
 

@@ -15,9 +15,9 @@ from api import bodies, conditions
 from api.conditions import Precondition
 from api.openapi import says
 from api.v1.context import Call, Calling, MeshRef, Paged
-from api.v1.shapes import arn
 from isthmus import values
 from isthmus.errors import NameTaken, NotFound, StaleRevision
+from isthmus.model.arn import arn
 from isthmus.model.definition import parse_definition
 from isthmus.model.document import Key
 from isthmus.store import tables
@@ -59,7 +59,7 @@ def meta_of(mesh: tables.Mesh) -> dict[str, Any]:
         "account": mesh.account_id,
         "region": mesh.region,
         "uid": str(mesh.id),
-        "arn": arn(mesh, Key("Mesh", mesh.name)),
+        "arn": arn(mesh.region, mesh.account_id, mesh.name, Key("Mesh", mesh.name)),
         "revision": mesh.head,
         "head": mesh.head,
         "target": mesh.target,

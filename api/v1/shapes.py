@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from isthmus.errors import Invalid, Violation
+from isthmus.model.arn import arn
 from isthmus.model.document import META, Document, Key, parse_document
 from isthmus.model.kinds import KINDS
 from isthmus.model.reading import Findings, pointer_of, refuse_nul
@@ -52,32 +53,11 @@ def document_of(mesh: tables.Mesh, stored: Stored) -> dict[str, Any]:
         "revision": stored.revision,
         "version": stored.version,
         "uid": str(stored.uid),
-        "arn": arn(mesh, stored.document.key),
+        "arn": arn(mesh.region, stored.owner or mesh.account_id, mesh.name, stored.document.key),
         "created_at": stored.created_at.isoformat(),
         "updated_at": stored.updated_at.isoformat(),
     }
     return stored.document.json() | {"meta": meta}
-
-
-_ARN_SEGMENT = {
-    "VirtualNode": "virtualNode",
-    "VirtualService": "virtualService",
-    "VirtualRouter": "virtualRouter",
-    "VirtualGateway": "virtualGateway",
-    "Route": "route",
-    "GatewayRoute": "gatewayRoute",
-}
-
-
-def arn(mesh: tables.Mesh, key: Key) -> str:
-    """App Mesh's name of a resource (appmesh.md §2.2); our own kinds have the same form."""
-    base = f"arn:aws:appmesh:{mesh.region}:{mesh.account_id}:mesh/{mesh.name}"
-    if key.kind == "Mesh":
-        return base
-    under = {"Route": "virtualRouter", "GatewayRoute": "virtualGateway"}.get(key.kind)
-    parent = f"/{under}/{key.parent}" if under else ""
-    segment = _ARN_SEGMENT.get(key.kind, key.kind[0].lower() + key.kind[1:])
-    return f"{base}{parent}/{segment}/{key.name}"
 
 
 def parse_fields(

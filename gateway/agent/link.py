@@ -15,6 +15,7 @@ import grpc
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
 from gateway.agent.membership import Membership
+from gateway.agent.signatures import Signatures
 from gateway.agent.state import State
 from gateway.agent.stream import Stream
 from gateway.edge import backoff
@@ -47,9 +48,10 @@ class Link:
         state: State,
         authority: Authority,
         clock: Callable[[], datetime],
+        signatures: Signatures,
     ) -> None:
         self._membership, self._cluster, self._state = membership, cluster, state
-        self._authority, self._clock = authority, clock
+        self._authority, self._clock, self._signatures = authority, clock, signatures
         self._epoch = 0
 
     async def run(self) -> None:
@@ -74,7 +76,8 @@ class Link:
         """One stream from its beginning to its end: why it ended, and whether we were refused."""
         async with grpc.aio.secure_channel(address, self._membership.credential.channel(), OPTIONS) as channel:
             call = LinkStub(channel).Connect()
-            stream = Stream(call, self._cluster, self._state, self._authority, self._clock, address)
+            questions = self._signatures.questions
+            stream = Stream(call, self._cluster, self._state, self._authority, self._clock, address, questions)
             try:
                 await stream.run(self._epoch)
             except grpc.aio.AioRpcError as error:

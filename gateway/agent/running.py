@@ -21,6 +21,7 @@ from gateway.agent.host import HostServer, Ports, host_names
 from gateway.agent.host_tokens import HostTokens
 from gateway.agent.link import Link
 from gateway.agent.membership import Membership
+from gateway.agent.signatures import Signatures
 from gateway.agent.state import State
 from gateway.agent.world import Place
 from gateway.edge import disk
@@ -102,11 +103,12 @@ async def _live(options: Options) -> None:
     world = state.world(Place(membership.credential.cluster, who.cluster, trust_domain=domain))
     cluster = Cluster(world, state.summaries())
     looked = asyncio.Event()
+    signatures = Signatures(now)
     LOG.info(line("agent", cluster=world.place.cluster, replica=who.replica, meshes=len(world.meshes)))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(cluster.run())
         tasks.create_task(membership.run())
-        tasks.create_task(Link(membership, cluster, state, authority, now).run())
+        tasks.create_task(Link(membership, cluster, state, authority, now, signatures).run())
         tasks.create_task(_discover(cluster, state, options, looked))
         tasks.create_task(_welcome_wardens(cluster, authority, options, looked))
 

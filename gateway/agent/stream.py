@@ -20,13 +20,14 @@ from gateway.agent.cluster import Cluster
 from gateway.agent.finishing import finished
 from gateway.agent.intake import Intake
 from gateway.agent.outbox import Outbox
+from gateway.agent.questions import SIGNATURES, Questions
 from gateway.agent.state import State
 from gateway.edge.lines import line
 from gateway.proto import link_pb2 as link
 from isthmus.errors import Unavailable
 
 LOG = logging.getLogger("isthmus.agent.link")
-FEATURES = ("withdraw",)
+FEATURES = ("withdraw", SIGNATURES)
 """What this agent can do beyond the first protocol; both sides use only what both name."""
 COALESCE_SECONDS = 0.02
 _WELCOME_SECONDS = 15.0
@@ -44,9 +45,10 @@ class Stream:
         authority: Authority,
         clock: Callable[[], datetime],
         address: str,
+        questions: Questions,
     ) -> None:
         self._call, self._cluster, self._authority, self._clock = call, cluster, authority, clock
-        self._state, self._address = state, address
+        self._state, self._address, self._questions = state, address, questions
         self._outbox = Outbox()
         self._intake = Intake(cluster, state, authority, clock)
         self._asked_at = float("-inf")
@@ -69,17 +71,20 @@ class Stream:
         )
         await self._say(hello=hello)
         await self._welcomed()
-        writing = asyncio.create_task(self._write())
-        reading = asyncio.create_task(self._read())
+        with self._questions.open(self._welcome.features):
+            await self._speak()
+
+    async def _speak(self) -> None:
+        tasks = [asyncio.create_task(task()) for task in (self._read, self._write, self._ask)]
         try:
-            await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (reading, writing):
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
                 if task.done():
                     task.result()
         finally:
-            for task in (reading, writing):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(reading, writing, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _welcomed(self) -> None:
         try:
@@ -104,8 +109,17 @@ class Stream:
 
     async def _read(self) -> None:
         while (message := await self._call.read()) is not grpc.aio.EOF:
+            if message.WhichOneof("body") == "signature":
+                self._questions.answered(message.signature)
+                continue
             for answer in await self._intake.take(message):
                 await self._send(answer)
+
+    async def _ask(self) -> None:
+        """Questions in a task of their own: who gives up on one must not cancel a write, which would end the stream."""
+        while True:
+            question = await self._questions.next()
+            await self._say(signature=question)
 
     async def _write(self) -> None:
         """What has settled, as it settles; a heartbeat whenever one is due."""

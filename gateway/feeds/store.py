@@ -14,14 +14,19 @@ import psycopg
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from gateway.feeds import signers
 from gateway.feeds.messages import imports_of, offer_of, trust_of
 from gateway.feeds.signing import Issue
 from gateway.hub.feed import Admitted, Here, Joined
+from gateway.hub.signatures import claim_in
 from gateway.proto import link_pb2 as link
-from isthmus.errors import Denied, Invalid
+from isthmus.errors import Denied, Invalid, Unavailable
 from isthmus.store import hubs, join_tokens, tables
+from isthmus.store.access_keys import Sealer
 from isthmus.store.attachments import clusters_of, meshes_of
 from isthmus.store.authorities import Authorities
 from isthmus.store.database import Database
@@ -35,21 +40,27 @@ from isthmus.values import AgentId
 T = TypeVar("T")
 EVERYTHING = UUID(int=0)
 """What `changes` yields when any cluster may be concerned."""
+_CHECKS_AT_ONCE = 2
+"""Signatures checked at once for all agents of a hub: the database's other connections are for what agents report."""
 
 
 class StoreFeed:
-    """`gateway.hub.feed.Feed` on PostgreSQL. `issue` signs a replica's intermediate with its cluster's authority."""
+    """`gateway.hub.feed.Feed` on PostgreSQL. `issue` signs a replica's intermediate with its cluster's authority.
 
-    def __init__(self, database: Database, listen: str, issue: Issue) -> None:
+    `sealer` opens the secrets of access keys.
+    """
+
+    def __init__(self, database: Database, listen: str, issue: Issue, sealer: Sealer) -> None:
         """`listen` is the libpq address for LISTEN, on a connection of its own."""
-        self._database, self._listen, self._issue = database, listen, issue
+        self._database, self._listen, self._issue, self._sealer = database, listen, issue, sealer
+        self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
 
     async def _run(self, org: UUID, work: Callable[[Session], T]) -> T:
         def inside() -> T:
             with self._database.tenant(org) as session:
                 return work(session)
 
-        return await asyncio.to_thread(inside)
+        return await _reached(inside)
 
     async def announce(self, hub: Here) -> None:
         """Say that this hub is up; agents are told of it."""
@@ -234,6 +245,17 @@ class StoreFeed:
         authority = await self._run(agent.org, work)
         return await asyncio.to_thread(self._issue, authority, agent, csr_der)
 
+    async def signer(self, agent: AgentId, question: link.SignatureQuestion, now: datetime) -> str:
+        """Whose key signed this; see the protocol."""
+        claim = claim_in(question, now)
+
+        def inside() -> str:
+            with self._database.system() as session:
+                return signers.signer(session, self._sealer, agent, claim, question.to_sign)
+
+        async with self._checks:
+            return await _reached(inside)
+
     async def changes(self) -> AsyncIterator[UUID]:
         """Wakes on NOTIFY and at least once a second; reconnects by itself."""
         while True:
@@ -247,6 +269,14 @@ class StoreFeed:
             except psycopg.OperationalError:
                 yield EVERYTHING
                 await asyncio.sleep(0.5)
+
+
+async def _reached(work: Callable[[], T]) -> T:
+    """The result of database work in a thread; Unavailable while the database is away, which ends no agent's stream."""
+    try:
+        return await asyncio.to_thread(work)
+    except (OperationalError, PoolTimeout) as away:
+        raise Unavailable("the database does not answer") from away
 
 
 def _mesh_id(text: str) -> UUID:

@@ -104,6 +104,14 @@ class Feed(Protocol):
         """Sign the replica's intermediate with its cluster's active authority."""
         ...
 
+    async def signer(self, agent: AgentId, question: link.SignatureQuestion, now: datetime) -> str:
+        """The account whose key signed what a question holds: an active key of the agent's own org, fresh at `now`.
+
+        `isthmus.sigv4.Refused` otherwise, by AWS's codes; another org's key is answered exactly as an unknown one. The
+        secret never leaves the feed, which is why it and not the hub compares.
+        """
+        ...
+
     async def announce(self, hub: Here) -> None:
         """Say that this hub is up now, and where. Called every few seconds."""
         ...

@@ -25,7 +25,7 @@ from isthmus.errors import Invalid
 
 log = logging.getLogger(__name__)
 
-FEATURES = ("withdraw",)
+FEATURES = ("withdraw", "signatures")
 """What this hub can do beyond the first protocol; both sides use only what both name."""
 
 

@@ -1,7 +1,7 @@
 """stream: one agent replica's connection, from Welcome to its end.
 
-Four tasks that share nothing but what is named here: read what the agent says, write what is news to it, post its
-reports to the feed, and keep asking whether it may still speak. Whichever ends first ends them all.
+Tasks that share nothing but what is named here: read what the agent says, write what is news to it, post its reports to
+the feed, answer its questions, and keep asking whether it may still speak. Whichever ends first ends them all.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from gateway.hub.feed import Feed
 from gateway.hub.holdings import Holdings
 from gateway.hub.identity import Proven
 from gateway.hub.inbox import Inbox, Pace
+from gateway.hub.signatures import Questions
 from gateway.hub.status import Context
 from gateway.proto import link_pb2 as link
 from isthmus.errors import Denied, IsthmusError, Unavailable
@@ -43,7 +44,7 @@ class Timing:
 
 @dataclass
 class Stream:
-    """What the four tasks share. `changed` is set when the feed may have news, `stopping` when the hub ends."""
+    """What the tasks share. `changed` is set when the feed may have news, `stopping` when the hub ends."""
 
     feed: Feed
     context: Context
@@ -57,11 +58,16 @@ class Stream:
     inbox: Inbox = field(default_factory=Inbox)
     spoken: asyncio.Event = field(default_factory=asyncio.Event)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    questions: Questions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.questions = Questions(self.feed, self.who.agent, self.clock, self.send)
 
     async def run(self) -> None:
         """Until the agent hangs up (return) or may not go on (raise, possibly an ExceptionGroup)."""
+        tasks = (self._pump, self._post, self._guard, self._stop, *self.questions.tasks)
         async with asyncio.TaskGroup() as group:
-            others = [group.create_task(task()) for task in (self._pump, self._post, self._guard, self._stop)]
+            others: list[asyncio.Task[None]] = [group.create_task(task()) for task in tasks]
             await self._read()
             for task in others:
                 task.cancel()
@@ -80,6 +86,8 @@ class Stream:
                     self.spoken.set()
                 case "intermediate":
                     await self.send(link.FromHub(intermediate=await self._sign(message.intermediate.csr_der)))
+                case "signature":
+                    self.questions.put(message.signature)
                 case other:
                     log.debug("%s said %s, which this hub did not ask for", self.who.agent.replica, other)
 

@@ -142,6 +142,7 @@ class FromAgent(_message.Message):
     INTERMEDIATE_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
     DEBUG_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello:
         """first on every stream"""
@@ -160,6 +161,10 @@ class FromAgent(_message.Message):
     def refusal(self) -> Global___Refusal: ...
     @_builtins.property
     def debug(self) -> Global___DebugAnswer: ...
+    @_builtins.property
+    def signature(self) -> Global___SignatureQuestion:
+        """only to a hub with the feature `signatures`"""
+
     def __init__(
         self,
         *,
@@ -170,12 +175,13 @@ class FromAgent(_message.Message):
         intermediate: Global___IntermediateRequest | None = ...,
         refusal: Global___Refusal | None = ...,
         debug: Global___DebugAnswer | None = ...,
+        signature: Global___SignatureQuestion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks", "body", b"body", "debug", b"debug", "heartbeat", b"heartbeat", "hello", b"hello", "intermediate", b"intermediate", "refusal", b"refusal", "summary", b"summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks", "body", b"body", "debug", b"debug", "heartbeat", b"heartbeat", "hello", b"hello", "intermediate", b"intermediate", "refusal", b"refusal", "signature", b"signature", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks", "body", b"body", "debug", b"debug", "heartbeat", b"heartbeat", "hello", b"hello", "intermediate", b"intermediate", "refusal", b"refusal", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acks", b"acks", "body", b"body", "debug", b"debug", "heartbeat", b"heartbeat", "hello", b"hello", "intermediate", b"intermediate", "refusal", b"refusal", "signature", b"signature", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "summary", "acks", "intermediate", "refusal", "debug"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "summary", "acks", "intermediate", "refusal", "debug", "signature"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -192,6 +198,7 @@ class FromHub(_message.Message):
     INTERMEDIATE_FIELD_NUMBER: _builtins.int
     DEBUG_FIELD_NUMBER: _builtins.int
     WITHDRAW_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome:
         """answers Hello"""
@@ -208,6 +215,8 @@ class FromHub(_message.Message):
     def debug(self) -> Global___DebugQuestion: ...
     @_builtins.property
     def withdraw(self) -> Global___Withdraw: ...
+    @_builtins.property
+    def signature(self) -> Global___SignatureAnswer: ...
     def __init__(
         self,
         *,
@@ -218,12 +227,13 @@ class FromHub(_message.Message):
         intermediate: Global___IntermediateCertificate | None = ...,
         debug: Global___DebugQuestion | None = ...,
         withdraw: Global___Withdraw | None = ...,
+        signature: Global___SignatureAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "debug", b"debug", "imports", b"imports", "intermediate", b"intermediate", "offer", b"offer", "trust", b"trust", "welcome", b"welcome", "withdraw", b"withdraw"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "debug", b"debug", "imports", b"imports", "intermediate", b"intermediate", "offer", b"offer", "signature", b"signature", "trust", b"trust", "welcome", b"welcome", "withdraw", b"withdraw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "debug", b"debug", "imports", b"imports", "intermediate", b"intermediate", "offer", b"offer", "trust", b"trust", "welcome", b"welcome", "withdraw", b"withdraw"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "debug", b"debug", "imports", b"imports", "intermediate", b"intermediate", "offer", b"offer", "signature", b"signature", "trust", b"trust", "welcome", b"welcome", "withdraw", b"withdraw"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "offer", "trust", "imports", "intermediate", "debug", "withdraw"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "offer", "trust", "imports", "intermediate", "debug", "withdraw", "signature"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -913,3 +923,78 @@ class DebugAnswer(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DebugAnswer: _TypeAlias = DebugAnswer  # noqa: Y015
+
+@_typing.final
+class SignatureQuestion(_message.Message):
+    """Whether a SigV4 signature is that of an access key of the agent's own org: agents hold no secrets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ACCESS_KEY_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    TO_SIGN_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """the agent's own; comes back in the answer"""
+    access_key: _builtins.str
+    region: _builtins.str
+    """region, service and the day of `at` are the scope that was signed"""
+    service: _builtins.str
+    at: _builtins.float
+    """epoch seconds, whole: X-Amz-Date"""
+    to_sign: _builtins.str
+    """SigV4's string to sign"""
+    signature: _builtins.str
+    """64 hexadecimal digits"""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        access_key: _builtins.str = ...,
+        region: _builtins.str = ...,
+        service: _builtins.str = ...,
+        at: _builtins.float = ...,
+        to_sign: _builtins.str = ...,
+        signature: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_key", b"access_key", "at", b"at", "id", b"id", "region", b"region", "service", b"service", "signature", b"signature", "to_sign", b"to_sign"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignatureQuestion: _TypeAlias = SignatureQuestion  # noqa: Y015
+
+@_typing.final
+class SignatureAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_CODE_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    account: _builtins.str
+    """whose key it is; empty if refused"""
+    refused_code: _builtins.str
+    """AWS's, e.g. InvalidSignatureException; ServiceUnavailableException is no verdict"""
+    refused: _builtins.str
+    """why, in words"""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        account: _builtins.str = ...,
+        refused_code: _builtins.str = ...,
+        refused: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "id", b"id", "refused", b"refused", "refused_code", b"refused_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignatureAnswer: _TypeAlias = SignatureAnswer  # noqa: Y015

@@ -1,4 +1,4 @@
-"""`isthmus migrate|api|worker|beat|relay|hub`: the control plane's processes, one command each, all told by settings.
+"""`isthmus api|worker|beat|relay|hub`: the control plane's processes, one command each, all told by settings.
 
 Each reads and checks its settings before it imports anything heavy or opens a socket. In production an image runs these
 commands; `isthmus up` runs the same ones as children.
@@ -17,7 +17,7 @@ WORKER_THREADS = 4
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (migrate, api, worker, beat, relay, hub):
+    for command in (api, worker, beat, relay, hub):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -83,8 +83,8 @@ def hub() -> None:
     from isthmus.adapters.sealer import Sealer
     from isthmus.store.database import Database
 
-    issue = issuing(Sealer.load(settings.master_key_file))
-    run(settings, StoreFeed(Database(settings.database_url), settings.libpq_url, issue))
+    sealer = Sealer.load(settings.master_key_file)
+    run(settings, StoreFeed(Database(settings.database_url), settings.libpq_url, issuing(sealer), sealer))
 
 
 def _settings(process: str, *needs: str) -> "Settings":

@@ -3,27 +3,23 @@
 Create and Update both put a document. Which of them it was is kept, because App Mesh answers them differently.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from isthmus.errors import Invalid
-from isthmus.model.document import Document, Key, Spec, Tags, parse_spec
+from isthmus.errors import Invalid, Violation
+from isthmus.model.document import Document, Key
 from isthmus.model.kinds import KINDS
-from isthmus.model.reading import Findings, read, refuse_nul
-from isthmus.model.structure import Items, Many, Structure
-
-APP_MESH_KINDS = (
-    "Mesh", "VirtualNode", "VirtualService", "VirtualRouter", "Route", "VirtualGateway", "GatewayRoute",
-)  # fmt: skip
-"""The kinds that App Mesh's operations are named for."""
+from isthmus.model.operations.table import OPERATIONS, Operation
+from isthmus.model.operations.words import APP_MESH_KINDS, Word, owners
+from isthmus.model.reading import read, refuse_nul
+from isthmus.model.structure import Structure
 
 Verb = Literal["create", "update", "delete"]
 _VERBS: Mapping[str, Verb] = {"Create": "create", "Update": "update", "Delete": "delete"}
-_OPERATION = re.compile(f"({'|'.join(_VERBS)})({'|'.join(APP_MESH_KINDS)})")
+LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -49,96 +45,53 @@ class _Line(Structure):
     params: dict[str, Any]
 
 
-class _Tag(Structure):
-    """App Mesh's TagRef; the limits of both members are those of `Tags`."""
-
-    key: str
-    value: str
-
-
-class _Tags(Structure):
-    tags: Annotated[Many[_Tag], Items(0, 50)]
-
-
-class _TagMap(Structure):
-    tags: Tags
-
-
 def change_of(call: Any, *, pointer: str = "") -> Call:  # noqa: ANN401 - decoded JSON
     """The change that a call asks for. Raises Invalid with every violation, pointers beginning with `pointer`."""
     line = read(_Line, call, pointer)
-    matched = _OPERATION.fullmatch(line.operation)
-    if not matched:
+    operation = OPERATIONS.get(line.operation)
+    if operation is None or operation.verb not in _VERBS:
         detail = (
             f"{line.operation!r} changes no resource: must be Create, Update or Delete of {', '.join(APP_MESH_KINDS)}"
         )
         raise Invalid.one(f"{pointer}/operation", "not_one_of", detail)
-    verb, kind = matched.groups()
-    found = Findings()
-    names = _names(kind, line.params, f"{pointer}/params", found)
-    _known(verb, names, line.params, f"{pointer}/params", found)
-    spec = _spec(verb, kind, line.params, f"{pointer}/params", found)
-    tags = found.of(lambda: _tags(line.params, f"{pointer}/params"))
-    found.refuse()
-    refuse_nul({member: value for member, value in line.params.items() if member != "spec"}, f"{pointer}/params")
-    said = [line.params[name] for name in names]
-    key = Key(kind, said[-1], said[1] if KINDS[kind].parent else None)
-    return Call(_VERBS[verb], said[0], key, None if spec is None else Document(key, spec, tags or {}))
+    asked = asked_of(operation, line.params, f"{pointer}/params")
+    document = None if operation.verb == "Delete" else document_of(operation, asked)
+    return Call(_VERBS[operation.verb], asked.mesh_name, key_of(operation, asked), document)  # type: ignore[attr-defined]  # by rule
 
 
-def _parameter(kind: str) -> str:
-    """VirtualNode → virtualNodeName."""
-    return f"{kind[0].lower()}{kind[1:]}Name"
+def asked_of(operation: Operation, params: Any, pointer: str = "") -> Structure:  # noqa: ANN401 - decoded JSON
+    """A call's parameters as boto3 takes them. Invalid with every violation, beyond the shapes' own limits too."""
+    asked = read(operation.asked, params, pointer)
+    refuse_nul(params, pointer)
+    wrong = [(f"{pointer}/tags/{i}/key", "duplicate", "this key is in the list already") for i in _repeated(asked)]
+    if operation.kind and operation.verb != "List":
+        name = Word(operation.kind)
+        if not 1 <= len(getattr(asked, name.field)) <= LONGEST_NAME:
+            code = "too_long" if getattr(asked, name.field) else "too_short"
+            wrong.append((f"{pointer}/{name.name}", code, f"must have 1 to {LONGEST_NAME} characters"))
+    if wrong:
+        raise Invalid(Violation(*each) for each in wrong)
+    return asked
 
 
-def _names(kind: str, params: dict[str, Any], pointer: str, found: Findings) -> list[str]:
-    """The parameters that name the resource: mesh, parent, own; what is wrong with their values is found."""
-    parent = KINDS[kind].parent
-    kinds = ["Mesh"] if kind == "Mesh" else ["Mesh", *([parent] if parent else []), kind]
-    for name in map(_parameter, kinds):
-        value = params.get(name)
-        if name not in params:
-            found.add(f"{pointer}/{name}", "missing", "this field is required")
-        elif not isinstance(value, str):
-            found.add(f"{pointer}/{name}", "wrong_type", "must be a string")
-        elif not 1 <= len(value) <= LONGEST_NAME:
-            code = "too_long" if value else "too_short"
-            found.add(f"{pointer}/{name}", code, f"must have 1 to {LONGEST_NAME} characters")
-    return [_parameter(k) for k in kinds]
+def key_of(operation: Operation, asked: Structure) -> Key:
+    """What a call of one kind is about."""
+    assert operation.kind is not None, "tags are found by their ARN"
+    parent = getattr(asked, owners(operation.kind)[-1].field) if KINDS[operation.kind].parent else None
+    return Key(operation.kind, getattr(asked, Word(operation.kind).field), parent)
 
 
-LONGEST_NAME = 255
+def document_of(operation: Operation, asked: Structure) -> Document:
+    """What a call puts. A mesh's spec may be left out; tags are said by Create alone."""
+    assert operation.kind is not None, "tags are found by their ARN"
+    spec = getattr(asked, "spec", None)
+    tags = getattr(asked, "tags", None) or ()
+    return Document(
+        key_of(operation, asked), spec or KINDS[operation.kind].spec(), {tag.key: tag.value for tag in tags}
+    )
 
 
-def _known(verb: str, names: list[str], params: dict[str, Any], pointer: str, found: Findings) -> None:
-    """`clientToken` (for safe retries) and `meshOwner` (for shared meshes) say nothing about the document."""
-    beside = {"Create": ("spec", "tags", "clientToken", "meshOwner"), "Update": ("spec", "clientToken", "meshOwner")}
-    known = {*names, *beside.get(verb, ("meshOwner",))}
-    for name in sorted(params.keys() - known):
-        found.add(f"{pointer}/{name}", "unknown_field", "there is no such field")
-
-
-def _spec(verb: str, kind: str, params: dict[str, Any], pointer: str, found: Findings) -> Spec | None:
-    if verb == "Delete":
-        return None
-    if kind == "Mesh":
-        params = {"spec": {}} | params
-    if "spec" not in params:
-        found.add(f"{pointer}/spec", "missing", "this field is required")
-        return None
-    return found.of(lambda: parse_spec(kind, params["spec"], pointer=f"{pointer}/spec"))
-
-
-def _tags(params: dict[str, Any], pointer: str) -> dict[str, str]:
-    """`[{key, value}]` as a mapping."""
-    if "tags" not in params:
-        return {}
-    pairs = read(_Tags, {"tags": params["tags"]}, pointer).tags
-    repeated = list(_repeated([pair.key for pair in pairs]))
-    if repeated:
-        raise Invalid.one(f"{pointer}/tags/{repeated[0]}/key", "duplicate", "this key is in the list already")
-    return read(_TagMap, {"tags": {pair.key: pair.value for pair in pairs}}, pointer).tags
-
-
-def _repeated(keys: list[str]) -> Iterator[int]:
+def _repeated(asked: Structure) -> Iterator[int]:
+    """The tags whose key has been in the list before."""
+    keys = [tag.key for tag in getattr(asked, "tags", None) or ()]
     return (i for i, key in enumerate(keys) if key in keys[:i])

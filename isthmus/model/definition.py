@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from isthmus.model.document import META, Document, Key, Tags, parse_named
 from isthmus.model.kinds.mesh import MeshSpec
 from isthmus.model.reading import Findings, read, refuse_nul
-from isthmus.model.structure import Maybe, Name, Structure
+from isthmus.model.structure import Many, Maybe, Name, Structure
+
+Account = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 
 
 class Settings(Structure):
@@ -23,6 +25,8 @@ class Settings(Structure):
     """Which services other clusters may call. Default: all."""
     strategy: Maybe[Literal["immediate", "staged"]] = None
     """Whether a rollout goes to all clusters at once or in waves. Default: immediate."""
+    shared_with: Maybe[Many[Account]] = None
+    """Which of the org's other accounts may use the mesh through App Mesh's interface. Default: all of them."""
 
 
 @dataclass(frozen=True)

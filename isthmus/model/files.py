@@ -63,7 +63,7 @@ def _decoded(text: str) -> list[Any]:
         except json.JSONDecodeError:
             continue
     try:
-        found = list(yaml.load_all(text, _UniqueKeys))
+        found = list(yaml.load_all(text, UniqueKeys))
     except yaml.YAMLError as error:
         raise Invalid.one("", "not_yaml", f"is neither JSON nor YAML: {error}") from None
     return [entry for entry in found if entry is not None]
@@ -90,7 +90,7 @@ def _twice(key: object) -> Violation:
     return Violation("", "duplicate_key", f"the key {key!r} stands twice in one object")
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class UniqueKeys(yaml.SafeLoader):
     """YAML's plain types, and no key twice (YAML 1.2 §3.2.1.1, which PyYAML does not enforce)."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's

@@ -111,18 +111,27 @@ def place(row: tables.AccessKey) -> str:
     return f"{row.created_at.isoformat()} {row.id}"
 
 
+def org_of(session: Session, key: str) -> UUID | None:
+    """Whose key this is, for ever; None if it is unknown or inactive now. In a session without an org."""
+    found: UUID | None = session.scalar(text("SELECT org_id FROM org_of_access_key(:key)"), {"key": key})
+    return found
+
+
+def signer(session: Session, org: UUID, key: str, sealer: Sealer) -> Signer | None:
+    """What an org's key is checked by; None if it is inactive or gone. In a session of that org."""
+    row = session.get(tables.AccessKey, (org, key))
+    if row is None or not row.active:
+        return None
+    return Signer(org, row.account_id, Secret(sealer.open(row.sealed_secret, _context(org, key)).decode()))
+
+
 def verify(session: Session, key: str, sealer: Sealer) -> Signer | None:
-    """Whose key this is; None if it is unknown, inactive or deleted. In a session without an org."""
-    query = text("SELECT org_id, account_id FROM org_of_access_key(:key)")
-    found = session.execute(query, {"key": key}).one_or_none()
-    if found is None:
+    """Both in one session without an org, which is the key's org's from then on."""
+    org = org_of(session, key)
+    if org is None:
         return None
-    become(session, found.org_id)
-    row = session.get(tables.AccessKey, (found.org_id, key))
-    if row is None or not row.active:  # since the look-up, which is a statement of its own
-        return None
-    secret = sealer.open(row.sealed_secret, _context(found.org_id, key))
-    return Signer(found.org_id, row.account_id, Secret(secret.decode()))
+    become(session, org)
+    return signer(session, org, key, sealer)
 
 
 def _letters(alphabet: str, length: int) -> str:

@@ -1,6 +1,7 @@
 """changes: what a caller wants of a mesh, and what it says it has read; decided without the database."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Literal
@@ -32,12 +33,17 @@ Expected = At | Existence
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Put a document or delete a key. `pointer` is where the request says so, and begins every violation's pointer."""
+    """Put a document or delete a key. `pointer` is where the request says so, and begins every violation's pointer.
+
+    `owner` is the account that makes the thing, if that is not the mesh's own. Who changes it later
+    does not come to own it.
+    """
 
     op: Literal["put", "delete"]
     document: Document | Key
     expected: Expected | None = None
     pointer: str = ""
+    owner: str | None = None
 
     def __post_init__(self) -> None:
         assert isinstance(self.document, Document) == (self.op == "put"), "a put has a document, a delete a key"
@@ -50,17 +56,22 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What came of a change: the mesh's head, and the keys that it changed: none if all was so already."""
+    """What came of a change: the mesh's head, and the keys that it changed: none if all was so already.
+
+    `stored` are the things put, as they stand now, changed or not.
+    """
 
     revision: int
     changed: tuple[Key, ...]
+    stored: Mapping[Key, "Stored"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A document as it stands, or stood.
 
-    `revision` is the one that last changed it, its ETag; `version` (changes of the spec) and `uid` are App Mesh's.
+    `revision` is the one that last changed it, its ETag; `version` (changes of the spec) and `uid` are App Mesh's, and
+    so is `owner`, the account whose it is where that is not the mesh's.
     """
 
     document: Document
@@ -69,6 +80,7 @@ class Stored:
     uid: UUID
     created_at: datetime
     updated_at: datetime
+    owner: str | None = None
 
 
 def must_match(what: str, expected: Expected | None, current: int | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 from sqlalchemy import ARRAY, ColumnElement, Row, Text, cast, delete, func, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSON, JSONB, insert
 from sqlalchemy.orm import Session
 
 from isthmus.model.check import references
@@ -29,7 +29,7 @@ SETTINGS = "Settings"
 Standing = Mapping[Key, Row[Any]]
 
 _ROW = tables.ResourceVersion
-_COLUMNS = (
+COLUMNS = (
     _ROW.kind,
     _ROW.key,
     _ROW.from_revision,
@@ -39,6 +39,7 @@ _COLUMNS = (
     _ROW.uid,
     _ROW.version,
     _ROW.vip,
+    _ROW.owner,
     _ROW.created_at,
     _ROW.updated_at,
 )
@@ -55,7 +56,10 @@ WITH RECURSIVE users(kind, key) AS (
     SELECT r.to_kind, r.to_key FROM around a JOIN resource_references r
       ON r.org_id = :org AND r.mesh_id = :mesh AND r.kind = a.kind AND r.key = a.key
 )
-SELECT kind, key FROM around""")
+SELECT v.kind, v.key, v.spec, v.tags FROM around a JOIN resource_versions v
+  ON v.org_id = :org AND v.mesh_id = :mesh AND v.kind = a.kind AND v.key = a.key AND v.to_revision IS NULL""").columns(
+    kind=Text, key=Text, spec=JSONB, tags=JSON
+)
 """Whatever stands on the changed keys, directly or not, and whatever those and the named keys stand on."""
 
 
@@ -67,19 +71,22 @@ class Content:
     spec: dict[str, Any]
     tags: dict[str, str]
     refers: frozenset[Key] = frozenset()
+    owner: str | None = None
+    document: Document | None = None
+    """What it was made of; settings are none."""
 
     @classmethod
-    def of(cls, document: Document) -> Self:
+    def of(cls, document: Document, owner: str | None = None) -> Self:
         """A document's. Lasting kinds refer to nothing that minds."""
         named = () if KINDS[document.key.kind].lasting else references(document)
-        return cls(document.key, document.spec.json_object(), dict(document.tags), frozenset(key for _, key in named))
+        refers = frozenset(key for _, key in named)
+        return cls(document.key, document.spec.json_object(), dict(document.tags), refers, owner, document)
 
     @classmethod
     def of_mesh(cls, definition: Definition) -> Sequence[Self]:
         """What a definition says of the mesh itself."""
-        spec, settings = definition.spec.json_object(), definition.settings.json_object()
-        mesh = cls(Key("Mesh", definition.name), spec, dict(definition.tags))
-        return mesh, cls(Key(SETTINGS, definition.name), settings, {})
+        mesh = Document(Key("Mesh", definition.name), definition.spec, definition.tags)
+        return cls.of(mesh), cls(Key(SETTINGS, definition.name), definition.settings.json_object(), {})
 
     @property
     def digest(self) -> str:
@@ -100,7 +107,7 @@ def document_of(row: Row[Any]) -> Document:
 
 def stored_of(row: Row[Any]) -> Stored:
     """A row's document with what we say of it."""
-    return Stored(document_of(row), row.from_revision, row.version, row.uid, row.created_at, row.updated_at)
+    return Stored(document_of(row), row.from_revision, row.version, row.uid, row.created_at, row.updated_at, row.owner)
 
 
 class Documents:
@@ -111,14 +118,14 @@ class Documents:
 
     def standing(self, *conditions: ColumnElement[bool]) -> Standing:
         """The newest rows by key: all of them, or those that meet the conditions."""
-        query = select(*_COLUMNS).where(*self._mine(), _ROW.to_revision.is_(None), *conditions)
+        query = select(*COLUMNS).where(*self._mine(), _ROW.to_revision.is_(None), *conditions)
         return self._by_key(self._session.execute(query))
 
     def at(self, revision: int, *conditions: ColumnElement[bool]) -> Standing:
         """The rows that stood at a revision, by key."""
         began, ended = _ROW.from_revision <= revision, _ROW.to_revision
         stood = began & (ended.is_(None) | (ended > revision))
-        return self._by_key(self._session.execute(select(*_COLUMNS).where(*self._mine(), stood, *conditions)))
+        return self._by_key(self._session.execute(select(*COLUMNS).where(*self._mine(), stood, *conditions)))
 
     def of_keys(self, keys: Collection[Key]) -> Standing:
         """The newest rows under these keys."""
@@ -126,7 +133,7 @@ class Documents:
 
     def page(self, kind: str, parent: str | None, after: str | None, limit: int) -> Sequence[Row[Any]]:
         """Up to `limit` of the newest rows of a kind (and parent), by key, beginning after that one."""
-        query = select(*_COLUMNS).where(*self._mine(), _ROW.to_revision.is_(None), _ROW.kind == kind)
+        query = select(*COLUMNS).where(*self._mine(), _ROW.to_revision.is_(None), _ROW.kind == kind)
         if parent is not None:
             query = query.where(func.starts_with(_ROW.key, Key(kind, "", parent).text))
         if after is not None:
@@ -138,8 +145,7 @@ class Documents:
         arguments: dict[str, Any] = {"org": self._org, "mesh": self._mesh}
         for name, keys in (("changed", changed), ("named", named)):
             arguments |= {f"{name}_kinds": [k.kind for k in keys], f"{name}_keys": [k.text for k in keys]}
-        found = [Key.of(row.kind, row.key) for row in self._session.execute(_AROUND, arguments)]
-        return {key: document_of(row) for key, row in self.of_keys(found).items()}
+        return {key_of(row): document_of(row) for row in self._session.execute(_AROUND, arguments)}
 
     def end(self, keys: Collection[Key], revision: int) -> None:
         """These keys' rows stand no longer from `revision` on."""
@@ -149,8 +155,10 @@ class Documents:
         theirs = tuple_(source.kind, source.key).in_(_pairs(keys))
         self._session.execute(delete(source).where(source.org_id == self._org, source.mesh_id == self._mesh, theirs))
 
-    def begin(self, contents: Iterable[Content], before: Standing, revision: int, now: datetime) -> None:
-        """These contents stand from `revision` on, after the rows of `before`, which are ended already."""
+    def begin(
+        self, contents: Iterable[Content], before: Standing, revision: int, now: datetime
+    ) -> Iterable[dict[str, Any]]:
+        """These contents stand from `revision` on, after the rows of `before`, which are ended already. Their rows."""
         mine = {"org_id": self._org, "mesh_id": self._mesh}
         rows, named = [], []
         for content in contents:
@@ -160,6 +168,7 @@ class Documents:
         for table, values in ((_ROW, rows), (tables.Reference, named)):
             if values:
                 self._session.execute(insert(table), values)
+        return rows
 
     def _mine(self) -> tuple[ColumnElement[bool], ...]:
         return _ROW.org_id == self._org, _ROW.mesh_id == self._mesh
@@ -172,12 +181,14 @@ def _row(content: Content, before: Row[Any] | None, revision: int, now: datetime
     """App Mesh's metadata is carried over; tags alone are no new version of a thing."""
     said = {"from_revision": revision, "spec": content.spec, "tags": content.tags, "digest": content.digest}
     if before is None:
-        return said | {"uid": uuid4(), "version": 1, "vip": None, "created_at": now, "updated_at": now}
+        new = {"uid": uuid4(), "version": 1, "vip": None, "owner": content.owner}
+        return said | new | {"created_at": now, "updated_at": now}
     same = before.spec == content.spec
     return said | {
         "uid": before.uid,
         "version": before.version + (0 if same else 1),
         "vip": before.vip,
+        "owner": before.owner,
         "created_at": before.created_at,
         "updated_at": before.updated_at if same else now,
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import CTE, ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -48,8 +48,7 @@ class IdempotencyKeys:
         ended. Invalid if the key was used for another request.
         """
         self._lock(key, wait=wait)  # before anything is read: READ COMMITTED then shows what the one before kept
-        self._session.execute(delete(tables.IdempotencyKey).where(*self._mine(key), _old()))
-        row = self._session.scalars(select(tables.IdempotencyKey).where(*self._mine(key))).one_or_none()
+        row = self._session.scalars(select(tables.IdempotencyKey).where(*self._mine(key), ~_old())).one_or_none()
         if row is None:
             return None
         if row.request_hash != request_sha256:
@@ -59,17 +58,16 @@ class IdempotencyKeys:
 
     def keep(self, key: str, request_sha256: bytes, answer: Answer) -> None:
         """Keep the answer for 7 days, in the transaction of the effect, after `begin`; forgets a few too old."""
-        self._sweep()
-        values = {
-            "org_id": self._org,
-            "principal": self._principal,
-            "key": key,
+        whose = {"org_id": self._org, "principal": self._principal, "key": key}
+        said = {
             "request_hash": request_sha256,
             "status": answer.status,
             "headers": dict(answer.headers),
             "body": answer.body,
+            "created_at": func.clock_timestamp(),
         }
-        self._session.execute(insert(tables.IdempotencyKey).values(values))
+        kept = insert(tables.IdempotencyKey).values(whose | said).add_cte(self._swept(key))
+        self._session.execute(kept.on_conflict_do_update(index_elements=list(whose), set_=said))  # of one too old
 
     def _lock(self, key: str, *, wait: bool) -> None:
         """One transaction at a time may work under a key."""
@@ -79,18 +77,17 @@ class IdempotencyKeys:
         elif not self._session.scalar(select(func.pg_try_advisory_xact_lock(name))):
             raise InFlight("the first request with this Idempotency-Key is still being carried out")
 
-    def _sweep(self) -> None:
-        """Forget up to `SWEPT` of the principal's answers that are too old, leaving alone what others are forgetting.
+    def _swept(self, key: str) -> CTE:
+        """Up to `SWEPT` other answers of the principal that are too old, but not those that others are forgetting.
 
         Without SKIP LOCKED one request would wait for another's whole transaction, just to tidy up; and a subquery
         that is no CTE may be run once a row, which makes its limit none.
         """
         row = tables.IdempotencyKey
-        mine = (row.org_id == self._org, row.principal == self._principal)
+        mine = (row.org_id == self._org, row.principal == self._principal, row.key != key)
         oldest = select(row.key).where(*mine, _old()).order_by(row.created_at).limit(SWEPT)
         few = oldest.with_for_update(skip_locked=True).cte("few")
-        gone = delete(row).where(*mine, row.key.in_(select(few.c.key)))
-        self._session.execute(gone, execution_options={"synchronize_session": False})
+        return delete(row).where(*mine, row.key.in_(select(few.c.key))).returning(row.key).cte("gone")
 
     def _mine(self, key: str) -> tuple[ColumnElement[bool], ...]:
         row = tables.IdempotencyKey

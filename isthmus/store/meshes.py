@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from isthmus.errors import Conflict, NameTaken, NotFound
 from isthmus.store import tables
+from isthmus.store.changes import Stored
+from isthmus.store.documents import COLUMNS, SETTINGS, stored_of
+from isthmus.store.quotas import Quotas
 from isthmus.store.revisions import Revisions
 
 
@@ -30,7 +33,10 @@ class Meshes:
         self._session, self._org = session, org
 
     def create(self, account: str, region: str, name: str, *, now: datetime) -> tables.Mesh:
-        """A mesh without a revision: its first change, in the same transaction, says what it is. NameTaken."""
+        """A mesh without a revision: its first change, in the same transaction, says what it is.
+
+        NameTaken, QuotaExceeded.
+        """
         row = tables.Mesh
         made = insert(row).values(
             org_id=self._org, id=uuid4(), account_id=account, region=region, name=name, created_at=now
@@ -38,6 +44,7 @@ class Meshes:
         mesh = self._session.scalars(made.on_conflict_do_nothing().returning(row)).one_or_none()
         if mesh is None:
             raise NameTaken(f"account {account} has a mesh {name!r} in {region} already")
+        Quotas(self._session, self._org).refuse_more_meshes(account, region)
         return mesh
 
     def find(self, ref: str) -> tables.Mesh:
@@ -58,6 +65,34 @@ class Meshes:
         row = tables.Mesh
         named = (row.account_id == account, row.region == region, row.name == name)
         return self._session.scalars(self._alive().where(*named)).one_or_none()
+
+    def named(self, region: str, name: str) -> Sequence[tables.Mesh]:
+        """The meshes of a region and name, by account."""
+        row = tables.Mesh
+        query = self._alive().where(row.region == region, row.name == name)
+        return self._session.scalars(query.order_by(row.account_id)).all()
+
+    def shared(self, account: str, owner: str, region: str, name: str) -> tables.Mesh | None:
+        """The mesh of an owner that an account may use: its own, or one that its owner does not keep from it."""
+        mesh = self.get(owner, region, name)
+        if mesh is None or owner == account:
+            return mesh
+        return mesh if self._session.scalar(select(self._open_to(account)).where(tables.Mesh.id == mesh.id)) else None
+
+    def seen_by(self, account: str, region: str, after: str | None, limit: int) -> Sequence[tuple[tables.Mesh, Stored]]:
+        """Up to `limit` meshes of a region that an account may use, with what is said of each itself.
+
+        By name and owner, after that full reference.
+        """
+        row, said = tables.Mesh, tables.ResourceVersion
+        own = (said.org_id == row.org_id, said.mesh_id == row.id, said.kind == "Mesh", said.to_revision.is_(None))
+        query = self._alive().where(row.region == region, (row.account_id == account) | self._open_to(account))
+        if after is not None:
+            owner, _, name = after.split(":", 2)
+            query = query.where(tuple_(row.name, row.account_id) > (name, owner))
+        query = query.order_by(row.name, row.account_id).limit(limit)
+        found = self._session.execute(query.join(said, and_(*own)).add_columns(*COLUMNS))
+        return [(each[0], stored_of(each)) for each in found]
 
     def list(self, after: str | None, limit: int) -> Sequence[tables.Mesh]:
         """Up to `limit` meshes by name, account and region, after the one of that full reference."""
@@ -85,6 +120,15 @@ class Meshes:
         region, _, name = rest.partition(":")
         found = self.get(account, region, name)
         return [] if found is None else [found]
+
+    def _open_to(self, account: str) -> ColumnElement[bool]:
+        """Whether a mesh's settings let an account use it: where they say nothing, they do."""
+        row, said = tables.ResourceVersion, tables.ResourceVersion.spec["shared_with"]
+        closed = select(row.key).where(
+            row.org_id == self._org, row.mesh_id == tables.Mesh.id, row.kind == SETTINGS, row.to_revision.is_(None),
+            row.spec.has_key("shared_with"), ~said.has_key(account),
+        )  # fmt: skip
+        return ~closed.correlate(tables.Mesh).exists()
 
     def _alive(self) -> Select[tables.Mesh]:
         row = tables.Mesh

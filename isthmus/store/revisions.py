@@ -8,6 +8,7 @@ deliveries) until the write ends.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, insert, select
@@ -30,6 +31,7 @@ from isthmus.store.outcome import (
     survives_omission,
 )
 from isthmus.store.promises import Promises
+from isthmus.store.quotas import Quotas
 
 __all__ = ["ABSENT", "ANY", "Accepted", "At", "Change", "Expected", "Revisions", "Stored", "quiet"]
 
@@ -43,28 +45,32 @@ class Revisions:
     def __init__(self, session: Session, org: UUID, mesh: UUID) -> None:
         self._session, self._org, self._mesh = session, org, mesh
         self._documents = Documents(session, org, mesh)
+        self._held: tables.Mesh | None = None
 
     def apply(self, changes: Sequence[Change], *, author: str, reason: str, now: datetime) -> Accepted:
         """Make all changes in one revision, or none if they change nothing.
 
-        Raises StaleRevision, NotFound (delete of what is not there), InUse, Invalid; then nothing is changed.
+        Raises StaleRevision, NotFound (delete of what is not there), InUse, QuotaExceeded, Invalid; then nothing is
+        changed.
         """
-        mesh = self._lock()
+        mesh = self.hold()
         refuse_misplaced(changes, mesh.name)
         before = self._documents.of_keys([change.key for change in changes])
         for change in changes:
             _must_apply(change, before)
         real = [change for change in changes if _differs(change, before)]
+        same = {c.key: stored_of(before[c.key]) for c in changes if c.op == "put" and c not in real}
         if not real:
-            return Accepted(mesh.head, ())
+            return Accepted(mesh.head, (), same)
         puts = {c.key: c.document for c in real if isinstance(c.document, Document)}
         deletes = {c.key for c in real} - puts.keys()
         outcome = self._outcome(puts, deletes)
         refuse_in_use(deletes, outcome)
         refuse_broken(real, mesh.name, outcome)
         self._refuse_unknown_clusters({c.key: c.pointer for c in real if c.op == "put"})
-        contents = [Content.of(document) for document in puts.values()]
-        return self._write(mesh, contents, deletes, before, author=author, reason=reason, now=now)
+        contents = [Content.of(c.document, c.owner) for c in real if isinstance(c.document, Document)]
+        accepted = self._write(mesh, contents, deletes, before, author=author, reason=reason, now=now)
+        return replace(accepted, stored={**same, **accepted.stored})
 
     def replace(
         self, definition: Definition, *, expected: Expected | None = None, author: str, reason: str, now: datetime
@@ -74,7 +80,7 @@ class Revisions:
         What is not listed is deleted, but for attachments, placements and bindings. A mesh's ETag is its head. Raises
         StaleRevision and Invalid (pointers into the definition).
         """
-        mesh = self._lock()
+        mesh = self.hold()
         if definition.name != mesh.name:
             raise Invalid.one("/name", "not_this_mesh", f"this is the mesh {mesh.name!r}")
         must_match(f"mesh {mesh.name}", expected, mesh.head or None)
@@ -93,7 +99,7 @@ class Revisions:
 
     def end(self, *, author: str, reason: str, now: datetime) -> Accepted:
         """The revision in which nothing stands: the mesh is deleted. InUse while anything of App Mesh is in it."""
-        mesh = self._lock()
+        mesh = self.hold()
         before = self._documents.standing()
         refuse_in_use([Key("Mesh", mesh.name)], _documents(before))
         return self._write(mesh, [], set(before), before, author=author, reason=reason, now=now)
@@ -133,14 +139,17 @@ class Revisions:
         """One revision."""
         return self._session.get(tables.Revision, (self._org, self._mesh, number))
 
-    def _lock(self) -> tables.Mesh:
-        """The mesh's row, as whoever held it before left it."""
+    def hold(self) -> tables.Mesh:
+        """The mesh's row, as whoever held it before left it; nobody else writes the mesh until the transaction ends."""
+        if self._held is not None:
+            return self._held
         row = tables.Mesh
         mine = (row.org_id == self._org, row.id == self._mesh, row.deleted_at.is_(None))
         query = select(row).where(*mine).with_for_update(key_share=True)
         mesh = self._session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
         if mesh is None:
             raise NotFound("there is no such mesh")
+        self._held = mesh
         return mesh
 
     def _outcome(self, puts: Mapping[Key, Document], deletes: set[Key]) -> dict[Key, Document]:
@@ -183,7 +192,9 @@ class Revisions:
         number = mesh.head + 1
         written = deletes | {content.key for content in contents}
         self._documents.end(written, number)
-        self._documents.begin(contents, before, number, now)
+        rows = self._documents.begin(contents, before, number, now)
+        made = [content.key for content in contents if content.key not in before]
+        Quotas(self._session, self._org).refuse_more_objects(self._mesh, made, _backends(contents))
         due_at = self._due(mesh.head, now)
         changed = _told(written)
         row = {
@@ -200,7 +211,7 @@ class Revisions:
         self._session.flush()
         arguments, once = {"mesh": str(self._mesh)}, f"compile:{self._mesh}"
         Promises(self._session, self._org).make("compile", arguments, once=once, due_at=due_at)
-        return Accepted(number, changed)
+        return Accepted(number, changed, _stored(contents, rows))
 
     def _due(self, head: int, now: datetime) -> datetime | None:
         """When the change that comes after `head` is to be compiled, in database time; None is at once."""
@@ -217,6 +228,29 @@ def quiet(previous: datetime, now: datetime) -> timedelta:
     Both are times of API processes, whose clocks differ: the wait is never longer than the quiet time.
     """
     return min(max(previous + QUIET - now, timedelta(0)), QUIET)
+
+
+def _stored(contents: Sequence[Content], rows: Iterable[Mapping[str, Any]]) -> Mapping[Key, Stored]:
+    """The rows just written, as they would be read. The mesh's settings are no document."""
+    return {
+        content.key: Stored(
+            content.document,
+            row["from_revision"],
+            row["version"],
+            row["uid"],
+            row["created_at"],
+            row["updated_at"],
+            row["owner"],
+        )
+        for content, row in zip(contents, rows, strict=True)
+        if content.document is not None
+    }
+
+
+def _backends(contents: Sequence[Content]) -> Mapping[str, int]:
+    """How many backends each written node has, if any."""
+    nodes = {c.key.name: len(c.spec.get("backends", ())) for c in contents if c.key.kind == "VirtualNode"}
+    return {name: number for name, number in nodes.items() if number}
 
 
 def _must_apply(change: Change, before: Standing) -> None:

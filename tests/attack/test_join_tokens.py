@@ -18,6 +18,7 @@ from gateway.hub.feed import Here
 from gateway.hub.hub import Hub
 from gateway.proto import link_pb2 as link
 from gateway.proto import link_pb2_grpc
+from isthmus.adapters.sealer import Sealer
 from isthmus.pki import chain, csr, rules
 from isthmus.store import tables
 from isthmus.store.clusters import Clusters
@@ -63,7 +64,7 @@ def unsigned(_authority: tables.Authority, _agent: AgentId, _csr: bytes) -> link
 @asynccontextmanager
 async def opened(database: Database, copy: Copy, org: UUID) -> AsyncIterator[Gate]:
     ca = new_link_ca()
-    feed = StoreFeed(database, libpq(copy.url), unsigned)
+    feed = StoreFeed(database, libpq(copy.url), unsigned, Sealer(bytes(32)))
     async with Hub(feed, ca, Here("hub-1", "us-east-1", "127.0.0.1:1", "127.0.0.1:1")) as hub:
         _, port = await hub.start("127.0.0.1:0", "127.0.0.1:0")
         credentials = grpc.ssl_channel_credentials(chain.to_pem([ca.certificate]))

@@ -1,9 +1,13 @@
 """Access keys and accounts by command: what a shell evaluates, what a script reads, and by which code it learns."""
 
+import os
 import re
 import subprocess
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from isthmus.cli.client import Client
 from tests.conftest import ACCOUNT
@@ -23,6 +27,23 @@ def test_a_shell_has_what_aws_clients_need(isthmus: Run, url: str) -> None:
     listed = isthmus("access-key", "list")
     assert key in listed.out
     assert secret not in listed.out + isthmus("access-key", "list", "-o", "json").out
+
+
+def test_what_is_printed_is_all_that_boto3_needs(isthmus: Run, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.put("/meshes/shop", {"spec": {}}, {"If-None-Match": "*"})
+    for line in isthmus("access-key", "create").out.splitlines():
+        monkeypatch.setenv(*line.removeprefix("export ").split("=", 1))
+    appmesh = boto3.Session(region_name="us-east-1").client("appmesh", config=Config(retries={"total_max_attempts": 1}))
+    (mesh,) = appmesh.list_meshes()["meshes"]
+    assert (mesh["meshName"], mesh["meshOwner"]) == ("shop", ACCOUNT)
+    name = os.environ["AWS_ACCESS_KEY_ID"]
+    for doing, good in (("deactivate", False), ("activate", True), ("delete", False)):
+        assert isthmus("access-key", doing, name).code == 0
+        if good:
+            appmesh.list_meshes()
+        else:
+            with pytest.raises(ClientError, match="UnrecognizedClientException"):
+                appmesh.list_meshes()
 
 
 def test_a_key_is_switched_off_and_on_and_deleted(isthmus: Run) -> None:

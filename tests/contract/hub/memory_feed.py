@@ -1,7 +1,7 @@
 """A Feed in memory: the second implementation of the protocol, with which a hub is tested without a database.
 
 It keeps the protocol's promises for real: tokens are spent once, epochs fence, an org reads its own bodies only. Tests
-change what it holds by `offer`, `bundle`, `export`, `evict`, and read what agents said in `posts`.
+change what it holds by `offer`, `bundle`, `export`, `evict`, `keys`, and read what agents said in `posts` and `asked`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.hub.feed import Admitted, Here, Joined
+from gateway.hub.signatures import claim_in, unknown_key
 from gateway.proto import link_pb2 as link
 from isthmus.errors import Denied, Unavailable
 from isthmus.pki import authority, chain, csr, issue
 from isthmus.pki.signer import Issuer, KeySigner
-from isthmus.values import AgentId, TrustDomain
+from isthmus.sigv4 import Mismatch, holds
+from isthmus.values import AgentId, Secret, TrustDomain
 from isthmus.xds.snapshot import Snapshot
 
 EVERYBODY = UUID(int=0)
@@ -53,6 +55,16 @@ class Member:
 
 
 @dataclass
+class Key:
+    """An access key, by its id elsewhere."""
+
+    org: UUID
+    account: str
+    secret: Secret
+    active: bool = True
+
+
+@dataclass
 class Token:
     """A join token, by its hash elsewhere."""
 
@@ -70,12 +82,16 @@ class MemoryFeed:
         self.places: dict[UUID, Place] = {}
         self.members: dict[AgentId, Member] = {}
         self.tokens: dict[bytes, Token] = {}
+        self.keys: dict[str, Key] = {}
         self.contents: dict[UUID, dict[str, link.Body]] = {}
         self.posts: list[tuple[AgentId, link.FromAgent]] = []
         self.left: list[tuple[AgentId, link.Position]] = []
         self.hubs: dict[str, Here] = {}
         self.gone: set[str] = set()
         self.away = False
+        self.asked: list[link.SignatureQuestion] = []
+        self.checking = asyncio.Event()
+        self.checking.set()
         self._watches: set[asyncio.Queue[UUID]] = set()
 
     # what tests do
@@ -248,6 +264,19 @@ class MemoryFeed:
         return link.IntermediateCertificate(
             chain_pem=chain.to_pem([made]), root_pem=root, trust_domain=place.domain.text
         )
+
+    async def signer(self, agent: AgentId, question: link.SignatureQuestion, now: datetime) -> str:
+        """The account of the key, while `checking` is set."""
+        self.asked.append(question)
+        await self.checking.wait()
+        self._up()
+        claim = claim_in(question, now)
+        key = self.keys.get(claim.key)
+        if key is None or not key.active or key.org != agent.org:
+            raise unknown_key()
+        if not holds(key.secret, claim, question.to_sign):
+            raise Mismatch
+        return key.account
 
     async def announce(self, hub: Here) -> None:
         """Note it."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from gateway.feeds.store import StoreFeed
 from gateway.proto import link_pb2 as link
+from isthmus.adapters.sealer import Sealer
 from isthmus.model.definition import Definition
 from isthmus.store import tables
 from isthmus.store.authorities import Authorities
@@ -24,6 +25,7 @@ from workers.compile import bring_to_head
 from workers.rollout import Step
 
 KEY = b"k" * 32
+SEALER = Sealer(bytes(32))
 REGIONS = {"east": "us-east-1", "west": "eu-west-1"}
 
 
@@ -55,7 +57,7 @@ class Region:
                 Authorities(session, org).add(row.id, domain, b"", b"", now + timedelta(days=1))
                 Replicas(session, org).enrol(AgentId(org, row.id, "a"), KEY, now + timedelta(days=1))
             mesh = Meshes(session, org).create(ACCOUNT, "us-east-1", "shop", now=now).id
-        return cls(database, org, StoreFeed(database, libpq(copy.url), unsigned), mesh, clusters)
+        return cls(database, org, StoreFeed(database, libpq(copy.url), unsigned, SEALER), mesh, clusters)
 
     def agent(self, cluster: str) -> AgentId:
         """The one replica of a cluster."""

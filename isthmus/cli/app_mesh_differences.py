@@ -1,0 +1,56 @@
+"""app mesh differences: what App Mesh did otherwise, most surprising first, and what it did that we do not do yet.
+
+The latter is taken from where it is decided, so that the guide cannot promise more than a compiled mesh keeps.
+"""
+
+from collections.abc import Iterator, Mapping
+
+_TEXT = """\
+Access keys are ours (`isthmus access-key create`). Session tokens are refused: no STS, no roles, no profiles that
+assume one. There is no IAM either: a key may do what its account may.
+
+A key says the account, and the region that a request is signed for says the region: any region works and has meshes
+of its own, so keep the one your scripts use. FIPS, dual-stack and preview endpoints do not exist.
+
+What a write did is visible to the next request; nothing is eventually consistent. Every write is a revision that
+reaches the proxies, normally within a second, and is acknowledged by each: `isthmus rollout status MESH`.
+
+A change that a proxy refuses stops, and shows in the revision, where App Mesh had a counter in Envoy.
+
+A write that is repeated with the same clientToken, as SDKs do when they retry, is answered as the first time, for 7
+days.
+
+Quotas are higher than App Mesh's (10,000 objects a mesh instead of 200 nodes and 3 gateways); over one, the answer is
+the same LimitExceededException.
+
+Validation is stricter where App Mesh accepted what Envoy then refused: a regular expression, two protocols on one
+port, a port that no listener has. All that is wrong is told in one message.
+
+Deletes are refused while something refers to the resource, as before, and nothing cascades. What App Mesh has no word
+for, a Binding or a Placement, does not block a delete and outlives it.
+
+Meshes are shared among the accounts of your own org, without RAM and without invitations. Other orgs never see one.
+As before, only the mesh's owner makes gateways.
+
+One mesh spans clusters and regions. Proxies run beside a warden, which gives them an identity, and the transport
+between them is mutual TLS by itself. Certificates of ACM come with a later step.
+
+Envoys of AWS's image have no warden, hence no identity: they speak plaintext, which only a mesh with the setting
+`transport: permissive` (the default) allows, and reach only what runs in their own cluster.
+"""
+DIFFERENCES = tuple(" ".join(paragraph.split()) for paragraph in _TEXT.split("\n\n"))
+
+
+def without_effect() -> Iterator[str]:
+    """What App Mesh applied and we do not yet, once each."""
+    from isthmus.ir.ineffective import EFFECTIVE  # heavy, only when run
+
+    yield from dict.fromkeys(_reasons(EFFECTIVE))
+
+
+def _reasons(shape: object) -> Iterator[str]:
+    if isinstance(shape, str):
+        yield shape
+    elif isinstance(shape, Mapping):
+        for part in shape.values():
+            yield from _reasons(part)

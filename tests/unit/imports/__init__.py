@@ -1,0 +1,1 @@
+"""Tests of imports: what files for other systems become."""
