@@ -103,7 +103,8 @@ _CHANGED: Schema = {
 }
 _MESHES: dict[str, Schema] = {
     "Meta": _all(
-        mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, arn=TEXT, created_at=TIME, updated_at=TIME
+        mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, owner=TEXT, arn=TEXT, created_at=TIME,
+        updated_at=TIME,
     ),
     "MeshMeta": _all(
         ref=TEXT, account=TEXT, region=TEXT, uid=TEXT, arn=TEXT, revision=COUNT, head=COUNT, target=COUNT, live=COUNT,

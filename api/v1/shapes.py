@@ -53,6 +53,7 @@ def document_of(mesh: tables.Mesh, stored: Stored) -> dict[str, Any]:
         "revision": stored.revision,
         "version": stored.version,
         "uid": str(stored.uid),
+        "owner": stored.owner or mesh.account_id,
         "arn": arn(mesh.region, stored.owner or mesh.account_id, mesh.name, stored.document.key),
         "created_at": stored.created_at.isoformat(),
         "updated_at": stored.updated_at.isoformat(),
