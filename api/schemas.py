@@ -54,6 +54,12 @@ def components() -> dict[str, Any]:
             continue
         out[f"{kind.name}Document"] = _document(kind.name, kind.parent, named[kind.spec, "validation"])
         out[f"{kind.name}List"] = _page(f"{kind.name}Document")
+        if kind.lasting:
+            spec = named[kind.spec, "validation"]
+            out[f"{kind.name}Body"] = {
+                "anyOf": [spec, _ref(f"{kind.name}Document")],
+                "description": "The spec alone will do.",
+            }
     mesh = named[KINDS["Mesh"].spec, "validation"]
     return (
         out
