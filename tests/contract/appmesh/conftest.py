@@ -42,10 +42,8 @@ class Installation:
     copy: Copy
 
 
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+def make_keys(home: Path) -> Mapping[str, Path]:
     """A master key and a link CA, as an installation has them."""
-    home = tmp_path_factory.mktemp("keys")
     files = {name: home / name for name in ("master_key_file", "link_ca_cert", "link_ca_key")}
     sealer = Sealer.create(files["master_key_file"])
     create_link_ca(files["link_ca_cert"], files["link_ca_key"], sealer, now=datetime.now(UTC))
@@ -68,15 +66,23 @@ def served(settings: Settings) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
-def installation(postgres_server: Server, keys: Mapping[str, Path]) -> Iterator[Installation]:
-    """One API for the run, on a database of its own; each test is another tenant of it."""
+@contextmanager
+def installed(postgres_server: Server, home: Path) -> Iterator[Installation]:
+    """One API on a database of its own, with its keys in `home`."""
+    keys = make_keys(home)
     with postgres_server.copy() as copy:
         settings = Settings(database_url=copy.url, valkey_url="redis://127.0.0.1:1", **keys)  # type: ignore[arg-type]
         database = Database(copy.url)
         with served(settings) as url:
             yield Installation(url, Sealer.load(keys["master_key_file"]), database, copy)
         database.close()
+
+
+@pytest.fixture(scope="session")
+def installation(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One for the run; each test is another tenant of it."""
+    with installed(postgres_server, tmp_path_factory.mktemp("keys")) as made:
+        yield made
 
 
 @dataclass(frozen=True)
