@@ -53,7 +53,7 @@ class Tally:
         bad = sum(self.accepted[name] for name in self.forged)
         good = sum(self.accepted[name] for name in self.honest)
         lines = [
-            f"seed {self.seed}: accepted {bad} of {self.forged.total()} forged and {good} of {self.honest.total()} honest",
+            f"seed {self.seed}: accepted {bad} of {self.forged.total()} forged, {good} of {self.honest.total()} honest",
             *(f"  forged: {name:24} {self.accepted[name]:6} of {self.forged[name]:6} accepted" for name in FORGERIES),
             *(f"  honest: {name:24} {self.accepted[name]:6} of {self.honest[name]:6} accepted" for name in NEUTRAL),
         ]

@@ -265,7 +265,7 @@ def session_token(forger: Forger, request: Request) -> Request:
     """Of which we issue none: unsigned, and truly signed."""
     mine = forger.keys.mine
     more = request.plus(("X-Amz-Security-Token", forger.random.choice(["t", "FwoGZXIvYXdzE" + "A" * 300, ""])))
-    return more if forger.random.random() < 0.5 else signed_anew(more, mine.id, str(mine.secret), datetime.now(UTC))
+    return more if forger.random.random() < 0.5 else signed_anew(more, mine.id, str(mine.secret))
 
 
 def other_keys(forger: Forger, request: Request) -> Request:
@@ -274,18 +274,18 @@ def other_keys(forger: Forger, request: Request) -> Request:
     ids = [(theirs.id, mine.secret), (mine.id, theirs.secret), ("AKIA" + "B" * 16, mine.secret), (mine.id, "")]
     key, secret = forger.random.choice(ids)
     if forger.random.random() < 0.2:
-        return signed_anew(request, mine.id, str(mine.secret), datetime.now(UTC), "s3")
-    return signed_anew(request, key, str(secret), datetime.now(UTC))
+        return signed_anew(request, mine.id, str(mine.secret), service="s3")
+    return signed_anew(request, key, str(secret))
 
 
 def deactivated_key(forger: Forger, request: Request) -> Request:
     gone = forger.keys.deactivated
-    return signed_anew(request, gone.id, str(gone.secret), datetime.now(UTC))
+    return signed_anew(request, gone.id, str(gone.secret))
 
 
 def deleted_key(forger: Forger, request: Request) -> Request:
     gone = forger.keys.deleted
-    return signed_anew(request, gone.id, str(gone.secret), datetime.now(UTC))
+    return signed_anew(request, gone.id, str(gone.secret))
 
 
 FORGERIES: Mapping[str, Forgery] = {

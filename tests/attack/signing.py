@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from http.client import HTTPException, HTTPResponse
 from types import TracebackType
 from typing import Any, Self
@@ -134,12 +134,15 @@ class _Kept(Exception):
         super().__init__(request.target)
 
 
-def signed_anew(request: Request, key: str, secret: str, at: datetime, service: str = "appmesh") -> Request:
-    """The request with a true signature of botocore's over all its headers but the usual exceptions."""
-    bare = request.without("authorization", "x-amz-date").plus(("X-Amz-Date", f"{at:{TIME}}"))
+def signed_anew(
+    request: Request, key: str, secret: str, at: datetime | None = None, service: str = "appmesh"
+) -> Request:
+    """The request with a true signature of botocore's, of now if not told otherwise, over all but the usual headers."""
+    time = f"{at or datetime.now(UTC):{TIME}}"
+    bare = request.without("authorization", "x-amz-date").plus(("X-Amz-Date", time))
     url = f"http://{request.header('host')}{request.target}"
     asked = AWSRequest(request.method, url, data=request.body, headers=dict(bare.headers))
-    asked.context["timestamp"] = f"{at:{TIME}}"
+    asked.context["timestamp"] = time
     auth = SigV4Auth(Credentials(key, secret), service, REGION)
     signature = auth.signature(auth.string_to_sign(asked, auth.canonical_request(asked)), asked)
     covered = auth.signed_headers(auth.headers_to_sign(asked))
