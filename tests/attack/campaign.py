@@ -15,7 +15,8 @@ import psycopg
 
 from isthmus.store import tables
 from isthmus.store.access_keys import AccessKeys
-from tests.attack.forging import FORGERIES, NEUTRAL, Forger, Keys
+from tests.attack.forging import FORGERIES, Forger, Keys
+from tests.attack.passing import NEUTRAL
 from tests.attack.signing import Answer, Boto3, Line, Request
 from tests.contract.appmesh.conftest import Installation, Tenant, client, key_of, new_tenant
 

@@ -9,7 +9,8 @@ import pytest
 from isthmus import sigv4
 from isthmus.sigv4 import Target
 from tests.attack.campaign import campaign
-from tests.attack.forging import FORGERIES, NEUTRAL
+from tests.attack.forging import FORGERIES
+from tests.attack.passing import NEUTRAL
 from tests.contract.appmesh.conftest import Installation, installed
 from tests.databases import Server
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from isthmus.model.operations.words import APP_MESH_KINDS
-from tests.contract.appmesh.specs import MAKERS, Case, Maker, case_of
+from tests.contract.appmesh.making import Maker
+from tests.contract.appmesh.specs import MAKERS, Case, case_of
 from tests.contract.appmesh.strict import limits
 from tests.contract.aws_model import SHAPES
 

@@ -7,22 +7,18 @@ construction, in `BY_HAND`. What a spec refers to comes with it, so that it can 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import strategies as st
 
 from isthmus.model.operations.words import APP_MESH_KINDS
-from tests.contract.appmesh.strict import limits
+from tests.contract.appmesh.making import Maker, Neighbour
 from tests.contract.aws_model import SHAPES
 
 Json = Any
-T = TypeVar("T")
-Neighbour = tuple[str, str, Json]
-"""Kind, name and spec of what must be there before."""
 
 LONGEST_SECONDS = 9_223_372_036
 """What Envoy can hold of a duration."""
-TEXTS = ("a", "Ab-9_.", "ü…", "😀", ' "\\/', "x y", "%2F*", "日本", "\t\n", "<&>", "~0~1")
 REGEXES = ("a", "^/v[0-9]+/.*$", "(red|blue)?", "[^/]*", r"\d+\.\d+", "(?i)x{1,20}", ".")
 EVENTS = ("server-error", "gateway-error", "client-error", "stream-error")
 PROTOCOLS = {"grpcRoute": "grpc", "http2Route": "http2", "httpRoute": "http", "tcpRoute": "tcp"}
@@ -41,70 +37,6 @@ class Case:
     parent: str | None
     spec: Json
     neighbours: tuple[Neighbour, ...]
-
-
-class Maker:
-    """Makes values of shapes by chance; keeps what they refer to."""
-
-    def __init__(self, random: Random) -> None:
-        self._random = random
-        self.neighbours: list[Neighbour] = []
-
-    def one(self, options: Sequence[T]) -> T:
-        """One of them."""
-        return self._random.choice(options)
-
-    def number(self, low: int, high: int) -> int:
-        """One of them, its limits often among them."""
-        return self.one((low, high, self._random.randint(low, high), self._random.randint(low, high)))
-
-    def chance(self, percent: int = 70) -> bool:
-        """Whether to."""
-        return self._random.randrange(100) < percent
-
-    def text(self, low: int, high: int, letters: Sequence[str] = TEXTS, begin: str = "") -> str:
-        """Text of a length within limits, these among them."""
-        length = self.one((low, high, min(low + 1, high), min(low + 7, high)))
-        seed = self.one(letters)
-        return str((begin + seed * (length // len(seed) + 1))[: max(length, len(begin))])
-
-    def name(self, low: int = 1) -> str:
-        """A name of a resource; `.` and `..` cannot stand in a URL's path."""
-        return self.text(low, 255)
-
-    def make(self, shape: str) -> Json:
-        """A value of a shape."""
-        by_hand = BY_HAND.get(shape)
-        return by_hand(self) if by_hand else self.by_model(shape)
-
-    def by_model(self, name: str, *without: str) -> Json:
-        """A value of which only the model is known; of a structure, without some members."""
-        shape = SHAPES[name]
-        match shape["type"]:
-            case "structure" if shape.get("union"):
-                member = self.one(tuple(shape["members"]))
-                return {member: self.make(shape["members"][member]["shape"])}
-            case "structure":
-                required = shape.get("required", ())
-                given = [m for m in shape["members"] if m not in without and (m in required or self.chance())]
-                return {member: self.make(shape["members"][member]["shape"]) for member in given}
-            case "list":
-                return [self.make(shape["member"]["shape"]) for _ in range(self.size(shape))]
-            case "string":
-                low, high = shape.get("min", 1), shape.get("max", 300)
-                return self.one(shape["enum"]) if "enum" in shape else self.text(low, high)
-            case "boolean":
-                return self.chance(50)
-        return self.number(*limits(shape))
-
-    def size(self, shape: Json) -> int:
-        """How many items: few, and sometimes as many as may be."""
-        most = shape.get("max", 3)
-        return int(most) if self.chance(8) else self.number(shape.get("min", 0), min(most, 3))
-
-    def ports(self, low: int, high: int) -> list[int]:
-        """Ports, each once."""
-        return list(dict.fromkeys(self.number(1, 65535) for _ in range(self.number(low, high))))
 
 
 def duration(maker: Maker) -> Json:
@@ -363,7 +295,7 @@ def case_of(maker: Maker, kinds: Sequence[str]) -> Case:
     return Case(kind, maker.name(), parent, spec, tuple(maker.neighbours))
 
 
-MAKERS = st.integers(0, 2**64 - 1).map(lambda seed: Maker(Random(seed)))
+MAKERS = st.integers(0, 2**64 - 1).map(lambda seed: Maker(Random(seed), BY_HAND))
 """One draw a case. Were each choice a draw, five of six cases would be Hypothesis's mutations of the sixth, and a few
 thousand cases would cover what a few hundred do.
 """
