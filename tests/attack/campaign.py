@@ -26,6 +26,8 @@ SECOND, THIRD = 0.3, 0.1
 """How often a forgery is forged again."""
 STATUSES = frozenset({400, 403, 404, 405, 413, 415})
 ROOT = "/v20190125/"
+MESH = {"meshName": "m/1 *"}
+"""A name that is escaped in a path, so that there is something to spell otherwise."""
 Json = Any
 
 
@@ -65,19 +67,18 @@ class Tally:
 class Shop:
     """A tenant with something of everything, whose requests are worth forging."""
 
-    def __init__(self, installation: Installation, tenant: Tenant, keys: Keys, random: Random) -> None:
-        self._boto3, self._random, self._numbers = Boto3(installation, keys.mine), random, count(1)
+    def __init__(self, installation: Installation, tenant: Tenant, keys: Keys) -> None:
+        self._boto3, self._numbers = Boto3(installation, keys.mine), count(1)
         self._client, self._owner = client(installation, keys.mine), tenant.account
-        self._arn = self._client.create_mesh(meshName="m/1 *", tags=[{"key": "k", "value": "0"}])["mesh"]["metadata"][
-            "arn"
-        ]
+        made = self._client.create_mesh(**MESH, tags=[{"key": "k", "value": "0"}])
+        self._arn = made["mesh"]["metadata"]["arn"]
         self._client.create_virtual_node(**self._node("n/ü"), spec=_spec(1))
         self._client.create_virtual_node(**self._node("other"), spec={})
         self.mend()
 
     @staticmethod
     def _node(name: str) -> Json:
-        return {"meshName": "m/1 *", "virtualNodeName": name}
+        return MESH | {"virtualNodeName": name}
 
     def mend(self) -> None:
         """Make again what an honest deletion took away."""
@@ -95,15 +96,12 @@ class Shop:
             "create_virtual_node": lambda n: {**self._node(f"new-{n}"), **owner, "spec": _spec(n)},
             "describe_virtual_node": lambda _: self._node("n/ü") | owner,
             "tag_resource": lambda n: {"resourceArn": self._arn, "tags": [{"key": "k", "value": str(n)}]},
-            "list_virtual_nodes": lambda _: {"meshName": "m/1 *", "limit": 1} | owner,
+            "list_virtual_nodes": lambda _: MESH | {"limit": 1} | owner,
             "update_virtual_node": lambda n: {**self._node("n/ü"), "spec": _spec(n)},
             "list_tags_for_resource": lambda _: {"resourceArn": self._arn, "limit": 10},
             "delete_virtual_node": lambda _: self._node("doomed"),
-            "describe_mesh": lambda _: {"meshName": "m/1 *"},
-            "update_mesh": lambda n: {
-                "meshName": "m/1 *",
-                "spec": {"egressFilter": {"type": ("ALLOW_ALL", "DROP_ALL")[n % 2]}},
-            },
+            "describe_mesh": lambda _: MESH,
+            "update_mesh": lambda n: MESH | {"spec": {"egressFilter": {"type": ("ALLOW_ALL", "DROP_ALL")[n % 2]}}},
             "untag_resource": lambda _: {"resourceArn": self._arn, "tagKeys": ["k"]},
         }
 
@@ -127,7 +125,7 @@ def campaign(installation: Installation, forgeries: int, seed: int) -> Tally:
     """Send them all."""
     random, tenant = Random(seed), new_tenant(installation)
     keys = keys_of(installation, tenant)
-    shop, tally = Shop(installation, tenant, keys, random), Tally(seed)
+    shop, tally = Shop(installation, tenant, keys), Tally(seed)
     with installation.copy.connect() as admin, Line(installation.url) as line:
         attack = _Campaign(Forger(random, keys), shop, tally, line, admin)
         forged, honest = cycle(FORGERIES), cycle(NEUTRAL)
