@@ -38,8 +38,11 @@ golden: setup  ## rewrite the golden files; review the difference like code
 bench: setup  ## measure, and print ratios
 	@$(BIN)/python -m bench
 
-soak: setup  ## run the full counts; results go to docs/evidence/
+soak: setup  ## run the full counts, or one part by `make soak-NAME`; results go to docs/evidence/
 	@$(BIN)/python -m bench.soak
+
+soak-%: setup
+	@$(BIN)/python -m bench.soak $*
 
 migrate: setup  ## bring the database of the settings to the newest schema
 	@$(BIN)/isthmus migrate

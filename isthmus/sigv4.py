@@ -27,6 +27,8 @@ _AUTHORIZATION = re.compile(
     r"SignedHeaders=([a-z0-9-]+(?:;[a-z0-9-]+)*), *Signature=([0-9a-f]{64})"
 )
 _TIME = "%Y%m%dT%H%M%SZ"
+_SPACES = re.compile("[ \t]+")
+"""HTTP's (RFC 9110 §5.6.3). Python's `strip()` would also take U+0085 and U+00A0 away: they could be put in unseen."""
 
 Headers = Sequence[tuple[str, str]]
 """Names in lower case, in their order, as often as they came; bytes beyond ASCII as Latin-1, like everything here."""
@@ -92,7 +94,7 @@ def claim_of(headers: Headers, service: str, now: datetime) -> Claim:
     match [value for name, value in headers if name == "authorization"]:
         case []:
             raise Unsigned("Missing Authentication Token")
-        case [value] if found := _AUTHORIZATION.fullmatch(value.strip()):
+        case [value] if found := _AUTHORIZATION.fullmatch(_value(value)):
             key, day, region, named, signed, signature = found.groups()
         case _:
             raise Incomplete(f"the Authorization header must be one {ALGORITHM} signature")
@@ -123,7 +125,7 @@ def _time(headers: Headers) -> datetime:
     match [value for name, value in headers if name == "x-amz-date"]:
         case [value]:
             try:
-                return datetime.strptime(value.strip(), _TIME).replace(tzinfo=UTC)
+                return datetime.strptime(_value(value), _TIME).replace(tzinfo=UTC)
             except ValueError:
                 pass
     raise Incomplete("there must be one X-Amz-Date header, as 20261125T120000Z")
@@ -145,7 +147,7 @@ def body_sha256(headers: Headers, body: bytes) -> str:
     """The digest of a body in hexadecimal; Refused if the request says that it is another, or does not want to say."""
     made = hashlib.sha256(body).hexdigest()
     for name, value in headers:
-        if name == "x-amz-content-sha256" and not hmac.compare_digest(value.strip().encode(), made.encode()):
+        if name == "x-amz-content-sha256" and not hmac.compare_digest(_value(value).encode(), made.encode()):
             raise Refused("X-Amz-Content-Sha256 is not the body's digest")
     return made
 
@@ -160,7 +162,7 @@ def _canonical(claim: Claim, target: Target, headers: Headers) -> str:
     segments = target.path.split("/")[1:]
     if any(segment in ("", ".", "..") for segment in segments[:-1]) or segments[-1] in (".", ".."):
         raise Refused("the path must not have empty or dot segments")
-    pairs = sorted(pair.partition("=")[::2] for pair in target.query.split("&") if pair)
+    pairs = sorted(pair.partition("=")[::2] for pair in target.query.split("&")) if target.query else []
     query = "&".join(f"{name}={value}" for name, value in pairs)
     lines = [f"{name}:{','.join(_value(v) for n, v in headers if n == name)}" for name in claim.headers]
     path = quote(target.path.encode("latin-1"), safe="/~")  # encoded once more, unlike S3's
@@ -169,7 +171,7 @@ def _canonical(claim: Claim, target: Target, headers: Headers) -> str:
 
 
 def _value(text: str) -> str:
-    return " ".join(text.split())
+    return _SPACES.sub(" ", text).strip(" ")
 
 
 def signing_key(secret: Secret, claim: Claim) -> bytes:

@@ -133,6 +133,28 @@ def test_a_clock_may_be_five_minutes_off(minutes: float, fresh: bool) -> None:  
             claim_of(headers, "appmesh", now + timedelta(minutes=minutes))
 
 
+@pytest.mark.parametrize("letter", ["\x85", "\xa0", "\x1f", "\x0c"])
+@pytest.mark.parametrize("name", ["authorization", "host", "x-amz-date", "content-type"])
+def test_only_spaces_and_tabs_around_a_value_are_nobodys(name: str, letter: str) -> None:
+    headers, now = signed("PUT", "/a", body=b"{}")
+    assert true("PUT", "/a", "", b"{}", [(n, f" \t{v}\t " if n == name else v) for n, v in headers], now)
+    for pattern in ("{}" + letter, letter + "{}"):
+        changed = [(n, pattern.format(v) if n == name else v) for n, v in headers]
+        try:
+            held = true("PUT", "/a", "", b"{}", changed, now)
+        except Refused:
+            held = False
+        assert not held
+
+
+@pytest.mark.parametrize("query", ["a=1&", "&a=1", "a=1&&b=2", "="])
+def test_an_empty_member_of_a_query_is_signed_too(query: str) -> None:
+    headers, now = signed("GET", "/a", query)
+    assert true("GET", "/a", query, b"", headers, now)
+    fewer = "&".join(pair for pair in query.split("&") if pair not in ("", "="))
+    assert not true("GET", "/a", fewer, b"", headers, now)
+
+
 def test_another_secret_does_not_hold() -> None:
     headers, now = signed("GET", "/a", secret="other")
     assert not true("GET", "/a", "", b"", headers, now)

@@ -1,7 +1,6 @@
 """The real app on a real database, as two tenants reach it: `api` and, of another org, `stranger`."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,13 +10,12 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from isthmus.adapters.local_signer import create_link_ca
-from isthmus.adapters.sealer import Sealer
 from isthmus.settings import Settings
 from isthmus.store import hubs
 from isthmus.store.database import Database
 from isthmus.store.tokens import Tokens
 from tests.databases import Copy
+from tests.serving import make_keys
 
 NEW, THERE = {"If-None-Match": "*"}, {"If-Match": "*"}
 
@@ -25,11 +23,7 @@ NEW, THERE = {"If-None-Match": "*"}, {"If-Match": "*"}
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """A master key and a link CA, as an installation has them."""
-    home = tmp_path_factory.mktemp("keys")
-    files = {name: home / name for name in ("master_key_file", "link_ca_cert", "link_ca_key")}
-    sealer = Sealer.create(files["master_key_file"])
-    create_link_ca(files["link_ca_cert"], files["link_ca_key"], sealer, now=datetime.now(UTC))
-    return files
+    return make_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The real API on a real socket, as AWS's own clients reach it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,11 +20,8 @@ from isthmus.store.database import Database
 from isthmus.store.orgs import bootstrap
 from isthmus.store.tables import Account
 from isthmus.store.tokens import Tokens
-from tests.contract.api.conftest import keys
 from tests.databases import Copy, Server
-from tests.serving import served
-
-__all__ = ["keys"]
+from tests.serving import make_keys, served
 
 REGION = "eu-west-1"
 Json = Any
@@ -39,15 +37,23 @@ class Installation:
     copy: Copy
 
 
-@pytest.fixture(scope="session")
-def installation(postgres_server: Server, keys: Mapping[str, Path]) -> Iterator[Installation]:
-    """One API for the run, on a database of its own; each test is another tenant of it."""
+@contextmanager
+def installed(postgres_server: Server, home: Path) -> Iterator[Installation]:
+    """One API on a database of its own, with its keys in `home`."""
+    keys = make_keys(home)
     with postgres_server.copy() as copy:
         settings = Settings(database_url=copy.url, valkey_url="redis://127.0.0.1:1", **keys)  # type: ignore[arg-type]
         database = Database(copy.url)
         with served(settings) as url:
             yield Installation(url, Sealer.load(keys["master_key_file"]), database, copy)
         database.close()
+
+
+@pytest.fixture(scope="session")
+def installation(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One for the run; each test is another tenant of it."""
+    with installed(postgres_server, tmp_path_factory.mktemp("keys")) as made:
+        yield made
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def test_lists_come_in_pages(shop: Json, operation: str) -> None:
     assert [reference["arn"] for reference in rest] == found[2:], "without a limit, a token brings all the rest"
 
 
-@pytest.mark.parametrize("name", ["a/b", "ü x+y", "100%", "*", "a:b", "%2F", "?q=1&r#s", "…", "a" * 255])
+@pytest.mark.parametrize("name", ["a/b", "ü x+y", "100%", "*", "a:b", "%2F", "?q=1&r#s", "a\r\nb", "…", "a" * 255])
 def test_any_name_is_found_again(appmesh: Json, name: str) -> None:
     appmesh.create_mesh(meshName=name, tags=[{"key": "k", "value": name[:200]}])
     appmesh.create_virtual_node(meshName=name, virtualNodeName=name, spec={})

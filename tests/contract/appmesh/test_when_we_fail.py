@@ -1,7 +1,6 @@
 """What AWS's clients are told when the fault is ours: what they retry, and nothing of our insides."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,14 @@ from botocore.config import Config
 from api.appmesh import resources
 from isthmus.settings import Settings
 from tests.contract.appmesh.conftest import REGION, refused
-from tests.serving import served
+from tests.serving import make_keys, served
 
 Json = Any
 
 
-def test_without_postgresql_clients_are_told_to_come_again(keys: Mapping[str, Path]) -> None:
+def test_without_postgresql_clients_are_told_to_come_again(tmp_path: Path) -> None:
     url = "postgresql+psycopg://isthmus_app@127.0.0.1:1/x"
-    with served(Settings(database_url=url, valkey_url="redis://127.0.0.1:1", **keys)) as api:  # type: ignore[arg-type]
+    with served(Settings(database_url=url, valkey_url="redis://127.0.0.1:1", **make_keys(tmp_path))) as api:  # type: ignore[arg-type]
         client = boto3.client(
             "appmesh",
             endpoint_url=api,
