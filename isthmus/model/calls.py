@@ -65,13 +65,19 @@ def asked_of(operation: Operation, params: Any, pointer: str = "") -> Structure:
     refuse_nul(params, pointer)
     wrong = [(f"{pointer}/tags/{i}/key", "duplicate", "this key is in the list already") for i in _repeated(asked)]
     if operation.kind and operation.verb != "List":
-        name = Word(operation.kind)
-        if not 1 <= len(getattr(asked, name.field)) <= LONGEST_NAME:
-            code = "too_long" if getattr(asked, name.field) else "too_short"
-            wrong.append((f"{pointer}/{name.name}", code, f"must have 1 to {LONGEST_NAME} characters"))
+        wrong += [(f"{pointer}/{Word(operation.kind).name}", *why) for why in _misnamed(operation.kind, asked)]
     if wrong:
         raise Invalid(Violation(*each) for each in wrong)
     return asked
+
+
+def _misnamed(kind: str, asked: Structure) -> Iterator[tuple[str, str]]:
+    """What is wrong with a name beyond its shape: a service's has none, and no client can send a dot segment."""
+    name = getattr(asked, Word(kind).field)
+    if not 1 <= len(name) <= LONGEST_NAME:
+        yield "too_long" if name else "too_short", f"must have 1 to {LONGEST_NAME} characters"
+    if name in {".", ".."}:
+        yield "dot_segment", "must not be . or .., which no URL can name"
 
 
 def key_of(operation: Operation, asked: Structure) -> Key:

@@ -78,6 +78,12 @@ def test_tags_are_kept() -> None:
             },
         ),
         (call("DeleteMesh", spec={}), {("/7/params/spec", "unknown_field")}),
+        (call("CreateVirtualService", virtualServiceName="", spec={}), {("/7/params/virtualServiceName", "too_short")}),
+        (
+            call("CreateVirtualService", virtualServiceName=256 * "s", spec={}),
+            {("/7/params/virtualServiceName", "too_long")},
+        ),
+        (call("CreateVirtualNode", virtualNodeName="..", spec={}), {("/7/params/virtualNodeName", "dot_segment")}),
         (call("UpdateMesh", tags=[]), {("/7/params/tags", "unknown_field")}),
         (
             call("CreateMesh", spec={"egressFilter": {}}, tags=[{"key": "a", "value": 1}]),
