@@ -13,6 +13,7 @@ from tests.attack.forging import FORGERIES
 from tests.attack.passing import NEUTRAL
 from tests.contract.appmesh.conftest import Installation, installed
 from tests.databases import Server
+from tests.serving import served
 
 FORGED = 1000
 CANONICAL = sigv4._canonical  # noqa: SLF001 - sabotaged below
@@ -60,6 +61,7 @@ def test_a_campaign_finds_what_is_not_checked(
 ) -> None:
     name, broken = SABOTAGES[sabotage]
     monkeypatch.setattr(sigv4, name, broken)
-    tally = campaign(installation, 160, seed=2)
+    with served(installation.settings) as url:  # in this process, where it is broken
+        tally = campaign(replace(installation, url=url), 160, seed=2)
     assert not tally.held
     assert sum(tally.accepted[forged] for forged in FORGERIES) > 0, tally.report

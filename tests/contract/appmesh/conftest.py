@@ -21,7 +21,7 @@ from isthmus.store.orgs import bootstrap
 from isthmus.store.tables import Account
 from isthmus.store.tokens import Tokens
 from tests.databases import Copy, Server
-from tests.serving import make_keys, served
+from tests.serving import make_keys, running
 
 REGION = "eu-west-1"
 Json = Any
@@ -35,6 +35,7 @@ class Installation:
     sealer: Sealer
     database: Database
     copy: Copy
+    settings: Settings
 
 
 @contextmanager
@@ -44,8 +45,8 @@ def installed(postgres_server: Server, home: Path) -> Iterator[Installation]:
     with postgres_server.copy() as copy:
         settings = Settings(database_url=copy.url, valkey_url="redis://127.0.0.1:1", **keys)  # type: ignore[arg-type]
         database = Database(copy.url)
-        with served(settings) as url:
-            yield Installation(url, Sealer.load(keys["master_key_file"]), database, copy)
+        with running(settings) as url:
+            yield Installation(url, Sealer.load(keys["master_key_file"]), database, copy, settings)
         database.close()
 
 

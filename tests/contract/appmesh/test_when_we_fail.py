@@ -1,6 +1,8 @@
 """What AWS's clients are told when the fault is ours: what they retry, and nothing of our insides."""
 
 import logging
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ from botocore.config import Config
 
 from api.appmesh import resources
 from isthmus.settings import Settings
-from tests.contract.appmesh.conftest import REGION, refused
+from isthmus.store.access_keys import Made
+from tests.contract.appmesh.conftest import REGION, Installation, client, refused
 from tests.serving import make_keys, served
 
 Json = Any
@@ -19,7 +22,7 @@ Json = Any
 def test_without_postgresql_clients_are_told_to_come_again(tmp_path: Path) -> None:
     url = "postgresql+psycopg://isthmus_app@127.0.0.1:1/x"
     with served(Settings(database_url=url, valkey_url="redis://127.0.0.1:1", **make_keys(tmp_path))) as api:  # type: ignore[arg-type]
-        client = boto3.client(
+        impatient = boto3.client(
             "appmesh",
             endpoint_url=api,
             region_name=REGION,
@@ -27,33 +30,40 @@ def test_without_postgresql_clients_are_told_to_come_again(tmp_path: Path) -> No
             aws_secret_access_key="x" * 40,
             config=Config(retries={"total_max_attempts": 2, "mode": "standard"}),
         )
-        with pytest.raises(client.exceptions.ServiceUnavailableException) as caught:
-            client.list_meshes()
+        with pytest.raises(impatient.exceptions.ServiceUnavailableException) as caught:
+            impatient.list_meshes()
     said = caught.value.response["ResponseMetadata"]
     assert (said["HTTPStatusCode"], said["RetryAttempts"], said["HTTPHeaders"]["retry-after"]) == (503, 1, "1")
 
 
+@pytest.fixture
+def fragile(installation: Installation, key: Made) -> Iterator[Json]:
+    """boto3 to an API in this process, where it can be broken."""
+    with served(installation.settings) as url:
+        yield client(replace(installation, url=url), key)
+
+
 def test_a_bug_of_ours_says_nothing_but_its_id(
-    appmesh: Json, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fragile: Json, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("our insides")
 
-    appmesh.create_mesh(meshName="m")
+    fragile.create_mesh(meshName="m")
     monkeypatch.setattr(resources, "resource", broken)
     with caplog.at_level(logging.ERROR):
-        code, status, message = refused(appmesh.describe_mesh, meshName="m")
+        code, status, message = refused(fragile.describe_mesh, meshName="m")
     assert (code, status) == ("InternalServerErrorException", 500)
     assert "insides" not in message
     assert "our insides" in caplog.text
 
 
-def test_what_failed_half_way_is_not_done(appmesh: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_failed_half_way_is_not_done(fragile: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("after the effect")
 
     with monkeypatch.context() as patch:
         patch.setattr(resources, "resource", broken)
-        assert refused(appmesh.create_mesh, meshName="m", clientToken="t")[1] == 500
-    assert appmesh.list_meshes()["meshes"] == []
-    appmesh.create_mesh(meshName="m", clientToken="t")
+        assert refused(fragile.create_mesh, meshName="m", clientToken="t")[1] == 500
+    assert fragile.list_meshes()["meshes"] == []
+    fragile.create_mesh(meshName="m", clientToken="t")
