@@ -65,11 +65,7 @@ def _name(text: str) -> str:
     openapi_extra=says("Account", body="NewAccount", at=201),
 )
 async def create_account(calling: Calling, request: Request) -> Response:
-    """An account of that id, or of one chosen at random.
-
-    The org's lowest number is the one meant where none is said. An id that is chosen never becomes it, one that is
-    given may.
-    """
+    """An account of that id, or of one chosen at random. The org's first stays the one meant where none is said."""
     said = await bodies.read_json(request)
     new = NewAccount.parse(said)
 

@@ -1,7 +1,7 @@
 """accounts: App Mesh's owner ids, 12 digits each; an org has one or more, and its first is the one not spelled out.
 
 Clients say an account and nothing else, so ids are unique everywhere, and who asks for a taken one is told just that.
-The first is the lowest number; numbers that we choose are higher than an org's first, so that it stays the first.
+The first is the oldest.
 """
 
 import secrets
@@ -28,10 +28,7 @@ class Accounts:
         self._session, self._org = session, org
 
     def create(self, name: str, account: str | None = None) -> tables.Account:
-        """A new account; of 12 digits chosen at random where none are given. NameTaken, which does not say by whom.
-
-        One that is lower than the org's first becomes its first.
-        """
+        """A new account; of 12 digits chosen at random where none are given. NameTaken, which does not say by whom."""
         if account is None:
             return self._chosen(name)
         made = self._insert(name, account)
@@ -56,13 +53,14 @@ class Accounts:
         return row
 
     def default(self) -> tables.Account:
-        """The one that is meant where none is said: the lowest number."""
-        return self.list(None, 1)[0]
+        """The one that is meant where none is said: the org's first."""
+        row = tables.Account
+        mine = select(row).where(row.org_id == self._org).order_by(row.created_at, row.id)
+        return self._session.scalars(mine.limit(1)).one()
 
     def _chosen(self, name: str) -> tables.Account:
-        above = max(int(self.default().id) + 1, LOWEST)
-        for _ in range(TRIES if above < BEYOND else 0):
-            made = self._insert(name, str(above + secrets.randbelow(BEYOND - above)))
+        for _ in range(TRIES):
+            made = self._insert(name, str(LOWEST + secrets.randbelow(BEYOND - LOWEST)))
             if made is not None:
                 return made
         raise NameTaken("found no account number that is free: give one")

@@ -57,13 +57,14 @@ class Org(Base):
 
 
 class Account(Base):
-    """App Mesh's owner id: 12 digits, unique everywhere because clients say only that."""
+    """App Mesh's owner id: 12 digits, unique everywhere because clients say only that. An org's first is its default."""
 
     __tablename__ = "accounts"
     __table_args__ = (_under("orgs", "org_id"), Index("accounts_id", "id", unique=True))
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
 class Token(Base):

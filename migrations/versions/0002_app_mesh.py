@@ -7,7 +7,7 @@ rewrite is DDL, which no row-level policy hides rows from.
 from alembic import op
 
 from isthmus.store.roles import APP
-from migrations.first.columns import index, integer, primary, text, under, uuid
+from migrations.first.columns import NOW, index, integer, primary, text, time, under, uuid
 from migrations.first.walls import wall_off
 
 revision = "0002"
@@ -16,6 +16,7 @@ down_revision = "0001"
 
 def upgrade() -> None:
     """One transaction, so that a half-made schema is never seen."""
+    op.add_column("accounts", time("created_at", default=NOW))
     op.add_column("resource_versions", text("owner", nullable=True))
     _retype("json")
     op.execute(f"GRANT DELETE ON access_keys TO {APP}")
@@ -35,6 +36,7 @@ def downgrade() -> None:
     _retype("jsonb")
     op.alter_column("resource_versions", "tags", server_default="{}")
     op.drop_column("resource_versions", "owner")
+    op.drop_column("accounts", "created_at")
 
 
 def _retype(to: str) -> None:

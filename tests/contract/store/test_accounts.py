@@ -7,19 +7,20 @@ from sqlalchemy import insert
 
 from isthmus.errors import NameTaken, NotFound
 from isthmus.store import tables
-from isthmus.store.accounts import Accounts
+from isthmus.store.accounts import LOWEST, Accounts
 from isthmus.store.database import Database
 from isthmus.store.orgs import bootstrap
 from tests.conftest import ACCOUNT, OTHER_ACCOUNT
 from tests.contract.store.conftest import at_once
 
 
-def test_a_number_is_chosen_above_the_orgs_first(database: Database, org: UUID) -> None:
+def test_whatever_number_comes_later_the_first_stays_the_default(database: Database, org: UUID) -> None:
     with database.tenant(org) as session:
         accounts = Accounts(session, org)
         chosen = [accounts.create("team").id for _ in range(50)]
-        assert all(number.isdecimal() and len(number) == 12 and number > ACCOUNT for number in chosen)
+        assert all(number.isdecimal() and len(number) == 12 for number in chosen)
         assert len(set(chosen)) == 50
+        accounts.create("below", "000000000007")
         assert accounts.default().id == ACCOUNT
 
 
@@ -29,14 +30,14 @@ def test_no_number_with_a_leading_zero_is_chosen(database: Database) -> None:
         assert all(not Accounts(session, low).create("team").id.startswith("0") for _ in range(50))
 
 
-def test_where_nothing_is_free_a_number_must_be_given(database: Database) -> None:
-    last = bootstrap(database, "last", "Last", "999999999998")
-    with database.tenant(last) as session:
-        accounts = Accounts(session, last)
-        assert accounts.create("the only one above").id == "999999999999"
+def test_where_every_number_that_is_chosen_is_taken_one_must_be_given(
+    database: Database, org: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.randbelow", lambda _: int(ACCOUNT) - LOWEST)
+    with database.tenant(org) as session:
         with pytest.raises(NameTaken, match="give one"):
-            accounts.create("no more")
-        assert accounts.create("below", "123456789012").name == "below"
+            Accounts(session, org).create("team")
+        assert Accounts(session, org).create("team", "123456789012").name == "team"
 
 
 @pytest.mark.parametrize("taken", [ACCOUNT, OTHER_ACCOUNT], ids=["ours", "another org's"])
