@@ -57,7 +57,7 @@ class Org(Base):
 
 
 class Account(Base):
-    """App Mesh's owner id: 12 digits, unique everywhere because clients say only that. An org's first is its default."""
+    """App Mesh's owner id: 12 digits, unique everywhere: clients say only that. An org's first is its default."""
 
     __tablename__ = "accounts"
     __table_args__ = (_under("orgs", "org_id"), Index("accounts_id", "id", unique=True))
