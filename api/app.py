@@ -13,7 +13,7 @@ from api.appmesh.app import AppMesh
 from api.cursors import Cursors
 from api.openapi import document
 from api.roots import Roots, ca_pin
-from api.v1 import changes, clusters, documents, meshes, revisions
+from api.v1 import access_keys, accounts, changes, clusters, documents, meshes, quotas, revisions
 from isthmus import __version__
 from isthmus.adapters.sealer import Sealer
 from isthmus.model.operations.table import BASE
@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _v1() -> APIRouter:
     """Everything under /v1; meshes before the kinds inside them, so that literal paths win."""
     out = APIRouter(prefix="/v1")
-    for part in (meshes.router, changes.router, revisions.router, clusters.router, documents.router()):
+    ours = (accounts.router, access_keys.router, clusters.router, quotas.router)
+    for part in (meshes.router, changes.router, revisions.router, *ours, documents.router()):
         out.include_router(part)
     return out

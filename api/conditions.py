@@ -46,6 +46,12 @@ def said(match: str | None, none: str | None) -> Expected:
 Precondition = Annotated[Expected, Depends(expected)]
 
 
+def without_revision(expected: Expected, what: str) -> None:
+    """400 for any condition but `If-Match: *`, on a thing that has no revision of its own."""
+    if expected is not ANY:
+        raise Problem("bad_precondition", f"{what} has no revision of its own: send If-Match: *")
+
+
 def etag(response: Response, revision: int) -> None:
     """Say which revision last changed what is answered."""
     response.headers["ETag"] = f'"{revision}"'

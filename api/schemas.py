@@ -54,8 +54,22 @@ def components() -> dict[str, Any]:
             continue
         out[f"{kind.name}Document"] = _document(kind.name, kind.parent, named[kind.spec, "validation"])
         out[f"{kind.name}List"] = _page(f"{kind.name}Document")
+        if kind.lasting:
+            spec = named[kind.spec, "validation"]
+            out[f"{kind.name}Body"] = {
+                "anyOf": [spec, _ref(f"{kind.name}Document")],
+                "description": "The spec alone will do.",
+            }
     mesh = named[KINDS["Mesh"].spec, "validation"]
-    return out | _MESHES | {"Mesh": _mesh(mesh, named[Settings, "validation"])} | _CLUSTERS | _REVISIONS | _PROBLEM
+    return (
+        out
+        | _MESHES
+        | {"Mesh": _mesh(mesh, named[Settings, "validation"])}
+        | _CLUSTERS
+        | _ACCOUNTS
+        | _REVISIONS
+        | _PROBLEM
+    )
 
 
 def _document(kind: str, parent: str | None, spec: Schema) -> Schema:
@@ -95,7 +109,8 @@ _CHANGED: Schema = {
 }
 _MESHES: dict[str, Schema] = {
     "Meta": _all(
-        mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, arn=TEXT, created_at=TIME, updated_at=TIME
+        mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, owner=TEXT, arn=TEXT, created_at=TIME,
+        updated_at=TIME,
     ),
     "MeshMeta": _all(
         ref=TEXT, account=TEXT, region=TEXT, uid=TEXT, arn=TEXT, revision=COUNT, head=COUNT, target=COUNT, live=COUNT,
@@ -124,9 +139,47 @@ _CLUSTERS: dict[str, Schema] = {
         "additionalProperties": False,
     },
     "DeletedCluster": _all(deleted=TEXT),
+    "Quota": _all(name=TEXT, limit=COUNT, default=COUNT),
+    "QuotaList": _page("Quota"),
     "JoinToken": _all(token=TEXT, expires_at=TIME, hubs=_list(TEXT), hub_ca=TEXT, command=TEXT),
     "Nothing": {"type": "object", "additionalProperties": False},
 }  # fmt: skip
+_ACCOUNT_ID: Schema = {"type": "string", "pattern": "^[0-9]{12}$"}
+_KEY_STATUS: Schema = {"type": "string", "enum": ["active", "inactive"]}
+_ACCESS_KEY: dict[str, Schema] = {
+    "access_key_id": TEXT,
+    "account": _ACCOUNT_ID,
+    "status": _KEY_STATUS,
+    "created_at": TIME,
+}
+_ACCOUNTS: dict[str, Schema] = {
+    "Account": _all(id=_ACCOUNT_ID, name=TEXT),
+    "AccountList": _page("Account"),
+    "NewAccount": {
+        "type": "object",
+        "properties": {
+            "id": _ACCOUNT_ID | {"description": "Without it one is chosen at random."},
+            "name": {"type": "string", "minLength": 1, "maxLength": 100},
+        },
+        "required": ["name"],
+        "additionalProperties": False,
+    },
+    "AccessKey": _all(**_ACCESS_KEY),
+    "AccessKeyList": _page("AccessKey"),
+    "NewAccessKey": _all(**_ACCESS_KEY, secret_access_key=TEXT | {"description": "Shown here and never again."}),
+    "AccessKeyRequest": {
+        "type": "object",
+        "properties": {"account": _ACCOUNT_ID | {"description": "Whom it acts for; by default the org's first."}},
+        "additionalProperties": False,
+    },
+    "AccessKeyChange": {
+        "type": "object",
+        "properties": {"status": _KEY_STATUS},
+        "required": ["status"],
+        "additionalProperties": False,
+    },
+    "DeletedAccessKey": _all(deleted=TEXT),
+}
 _TIMES = _all(
     accepted=TIME, compiled=TIME_OR_NOT, preflighted=TIME_OR_NOT, offered=TIME_OR_NOT, sent=TIME_OR_NOT,
     acked=TIME_OR_NOT,

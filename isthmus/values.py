@@ -15,6 +15,7 @@ from isthmus.errors import Invalid
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d{1,2}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _SAFE = re.compile(r"[A-Za-z0-9.-]")
 
 BASE_DOMAIN = "isthmus.internal"
@@ -37,6 +38,13 @@ def region(text: str, pointer: str = "/region") -> str:
     """`text` if it is a region's name as AWS spells them (`eu-west-1`), else Invalid."""
     if not _REGION.fullmatch(text):
         raise Invalid.one(pointer, "not_a_region", f"{text!r} is not a region name such as us-east-1")
+    return text
+
+
+def account(text: str, pointer: str = "/account") -> str:
+    """`text` if it is an account's id as AWS spells them (12 digits), else Invalid."""
+    if not _ACCOUNT.fullmatch(text):
+        raise Invalid.one(pointer, "not_an_account", f"{text!r} is not an account: 12 digits such as 123456789012")
     return text
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from api import bodies, problems
 from api.appmesh import refusals, resources, tags
 from api.appmesh.call import Call
-from api.appmesh.refusals import Answered
+from api.appmesh.refusals import Answered, Refusal
 from api.appmesh.wire import operation_of, parameters
 from api.cursors import Cursors
 from api.problems import Problem
@@ -73,14 +73,8 @@ class AppMesh:
             answer: Response = Response(body, 200, {"x-amzn-requestid": name}, "application/json")
         except (IsthmusError, Problem, Answered) as error:
             answer = refusals.answer(refusals.refusal_of(error), name)
-        except problems.AWAY as error:
-            if not problems.away(error):
-                raise
-            log.warning("request %s: the database does not answer: %s", name, error)
-            answer = refusals.answer(refusals.AWAY, name)
-        except Exception:
-            log.exception("request %s failed", name)
-            answer = refusals.answer(refusals.INTERNAL, name)
+        except Exception as error:  # noqa: BLE001 - clients can read no other answer than ours
+            answer = refusals.answer(_ours(name, error), name)
         await answer(scope, receive, send)
 
     async def _received(self, request: Request) -> Received:
@@ -138,6 +132,15 @@ class AppMesh:
             kept = Answer(200, {}, _act(call))
             keys.keep(key, digest, kept)
         return kept.body
+
+
+def _ours(name: str, error: Exception) -> Refusal:
+    """What is no fault of the caller's."""
+    if isinstance(error, problems.AWAY) and problems.away(error):
+        log.warning("request %s: the database does not answer: %s", name, error)
+        return refusals.AWAY
+    log.error("request %s failed", name, exc_info=error)
+    return refusals.INTERNAL
 
 
 def _unknown() -> sigv4.UnknownKey:

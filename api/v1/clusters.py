@@ -6,10 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
-from api import bodies
+from api import bodies, conditions
 from api.conditions import Precondition
 from api.openapi import says
-from api.problems import Problem
 from api.v1.context import Call, Calling, Paged
 from api.v1.idempotency import once
 from api.v1.shapes import parse_fields
@@ -17,7 +16,6 @@ from isthmus.errors import Unavailable
 from isthmus.model.reading import Findings
 from isthmus.store import hubs, orgs, tables
 from isthmus.store.authorities import Authorities
-from isthmus.store.changes import ANY
 from isthmus.store.clusters import Clusters
 from isthmus.store.join_tokens import JoinTokens
 from isthmus.store.replicas import Replicas
@@ -116,8 +114,7 @@ async def get_cluster(calling: Calling, cluster: str) -> dict[str, Any]:
 @router.delete(PATH, operation_id="deleteCluster", openapi_extra=says("DeletedCluster"))
 async def delete_cluster(calling: Calling, expected: Precondition, cluster: str) -> dict[str, Any]:
     """Forget a cluster that no mesh uses: its agents are refused from then on. Its trust domain is never reused."""
-    if expected is not ANY:
-        raise Problem("bad_precondition", "a cluster has no revision of its own: send If-Match: *")
+    conditions.without_revision(expected, "a cluster")
     await calling.run(lambda session: Clusters(session, calling.org).delete(cluster))
     return {"deleted": cluster}
 

@@ -15,7 +15,7 @@ from api import bodies, conditions
 from api.conditions import Precondition
 from api.openapi import says
 from api.v1.context import Call, Calling, MeshRef, Paged
-from api.v1.shapes import document_body, document_of
+from api.v1.shapes import bare_body, document_body, document_of, is_bare, spelled
 from isthmus.errors import NotFound
 from isthmus.model.document import Key
 from isthmus.model.kind import ResourceKind
@@ -126,9 +126,12 @@ def _write(out: APIRouter, kind: Kind) -> None:
         request: Request,
         response: Response,
     ) -> dict[str, Any]:
-        document = document_body(place.key, await bodies.read_json(request))
-        change = Change("put", document, expected)
-        mesh, stored, made = await calling.run(lambda session: _put(calling, session, place, change))
+        raw = await bodies.read_json(request)
+        bare = is_bare(place.key, raw)
+        with spelled(bare=bare):
+            document = bare_body(place.key, raw) if bare else document_body(place.key, raw)
+            change = Change("put", document, expected)
+            mesh, stored, made = await calling.run(lambda session: _put(calling, session, place, change))
         conditions.etag(response, stored.revision)
         response.status_code = 201 if made else 200
         return document_of(mesh, stored)
@@ -147,7 +150,9 @@ def _write(out: APIRouter, kind: Kind) -> None:
         operation_id=f"put{kind.name}",
         summary=f"Create or replace a {kind.name}",
         tags=[kind.segment],
-        openapi_extra=says(f"{kind.name}Document", body=f"{kind.name}Document", made=True),
+        openapi_extra=says(
+            f"{kind.name}Document", body=f"{kind.name}{'Body' if kind.lasting else 'Document'}", made=True
+        ),
     )
     out.add_api_route(
         _single(kind),

@@ -31,12 +31,18 @@ async def once(
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    location: Callable[[Mapping[str, Any]], str] | None = None,
 ) -> Response:
-    """What `work` gives, as JSON; where the caller named the request and it came before, what it gave then."""
+    """What `work` gives, as JSON; where the caller named the request and it came before, what it gave then.
+
+    `location` says where the thing is that was made, for ids that are known only then.
+    """
     key = request.headers.get(HEADER)
 
     def first(session: Session) -> Response:
-        return JSONResponse(work(session), status, dict(headers or {}))
+        made = work(session)
+        where = {} if location is None else {"Location": location(made)}
+        return JSONResponse(made, status, {**(headers or {}), **where})
 
     if key is None:
         return await calling.run(first)

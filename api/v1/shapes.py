@@ -3,7 +3,9 @@
 `meta` is ours and ignored on write, so what was read can be sent back as it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from isthmus.errors import Invalid, Violation
@@ -31,6 +33,28 @@ def document_body(key: Key, raw: Any) -> Document:  # noqa: ANN401 - JSON
     return parse_document({k: v for k, v in raw.items() if k != META} | named)
 
 
+def is_bare(key: Key, raw: Any) -> bool:  # noqa: ANN401 - JSON
+    """Whether a body is the spec itself, as contracts.md has it for what App Mesh has no word for."""
+    return KINDS[key.kind].lasting and isinstance(raw, dict) and "spec" not in raw
+
+
+def bare_body(key: Key, raw: dict[str, Any]) -> Document:
+    """The document that such a body stands for; kind and name may be said, but not differ."""
+    beside = {member: raw[member] for member in ("kind", "name", "tags", META) if member in raw}
+    return document_body(key, beside | {"spec": {m: value for m, value in raw.items() if m not in beside}})
+
+
+@contextmanager
+def spelled(*, bare: bool) -> Iterator[None]:
+    """Violations as the body spells them: in a bare one there is no `/spec` to point into."""
+    try:
+        yield
+    except Invalid as error:
+        if not bare:
+            raise
+        raise Invalid(replace(v, pointer=v.pointer.removeprefix("/spec")) for v in error.violations) from None
+
+
 def key_body(raw: Any, *, pointer: str) -> Key:  # noqa: ANN401 - JSON
     """The key that `{kind, name, parent?}` says; a whole document will do, its spec is not looked at."""
     if not isinstance(raw, dict):
@@ -53,6 +77,7 @@ def document_of(mesh: tables.Mesh, stored: Stored) -> dict[str, Any]:
         "revision": stored.revision,
         "version": stored.version,
         "uid": str(stored.uid),
+        "owner": stored.owner or mesh.account_id,
         "arn": arn(mesh.region, stored.owner or mesh.account_id, mesh.name, stored.document.key),
         "created_at": stored.created_at.isoformat(),
         "updated_at": stored.updated_at.isoformat(),

@@ -22,6 +22,7 @@ from gateway.agent.host_session import HostSession, certificate
 from gateway.agent.host_tokens import HostTokens
 from gateway.agent.server_tls import ServerTls
 from gateway.edge.lines import line
+from gateway.edge.pings import TOLERANT
 from gateway.proto import host_pb2 as host
 from gateway.proto import host_pb2_grpc
 from isthmus.errors import Denied, Invalid, IsthmusError, Kind
@@ -41,14 +42,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 MESSAGE_LIMIT = 64 * 1024 * 1024
 OPTIONS = [
-    ("grpc.so_reuseport", 0),
+    *TOLERANT,
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_send_message_length", MESSAGE_LIMIT),
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
 ]
 
 

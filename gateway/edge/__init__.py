@@ -1,1 +1,1 @@
-"""What agent and warden share, both running where nobody watches: whole files, log lines, waits, and pinned servers."""
+"""What hub, agent and warden share, running where nobody watches: files, log lines, waits, pings, pinned servers."""

@@ -12,6 +12,7 @@ from typing import Self
 
 import grpc
 
+from gateway.edge.pings import TOLERANT
 from gateway.hub.credentials import HubCertificate
 from gateway.hub.enrolment import Enrolment
 from gateway.hub.feed import Feed, Here
@@ -27,12 +28,10 @@ log = logging.getLogger(__name__)
 
 ANNOUNCE_SECONDS = 5.0
 _KEEPALIVE = [
-    ("grpc.so_reuseport", 0),
+    *TOLERANT,
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
 ]
 _LINK_OPTIONS = [
     *_KEEPALIVE,

@@ -15,12 +15,17 @@ import grpc
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 
 from gateway.edge.lines import line
+from gateway.edge.pings import TOLERANT
 from gateway.warden.proxy import Proxy, Stream
 from isthmus.errors import Invalid, IsthmusError
 
 LOG = logging.getLogger("isthmus.warden.ads")
 _LONGEST_PATH = 107  # sun_path, unix(7), without its NUL
-_OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024), ("grpc.max_send_message_length", 64 * 1024 * 1024)]
+_OPTIONS = [
+    *TOLERANT,
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+]
 Context = grpc.aio.ServicerContext[Any, Any]
 Requests = AsyncIterator[discovery_pb2.DeltaDiscoveryRequest]
 

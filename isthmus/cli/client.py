@@ -86,6 +86,10 @@ class Client:
         """The answer's JSON, or the end of the command."""
         return checked(self.call("PUT", path, body, precondition))
 
+    def patch(self, path: str, body: Any) -> Any:  # noqa: ANN401 - JSON
+        """The answer's JSON, or the end of the command."""
+        return checked(self.call("PATCH", path, body))
+
     def delete(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """The answer's JSON, or the end of the command."""
         return checked(self.call("DELETE", path, headers={"If-Match": "*"}))

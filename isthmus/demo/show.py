@@ -56,6 +56,8 @@ def _told(said: Mapping[str, Any]) -> str:
     isthmus get meshes
     isthmus rollout status {layout.MESH}
     isthmus get clusters
+    {up.environment_for_aws(said)}
+    aws appmesh list-virtual-nodes --mesh-name {layout.MESH}    # or boto3, or any AWS SDK
     curl {said["clusters"]["east"]["proxies"][0]["admin"]}/config_dump    # what Envoy itself has
 
   Ctrl-C stops everything.

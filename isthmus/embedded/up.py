@@ -99,6 +99,18 @@ def _notice(options: Options, name: str, what: str) -> None:
         sys.stderr.write(f"  ‼ {name} {what}\n")
 
 
+def environment_for_aws(said: Mapping[str, Any]) -> str:
+    """The command after which AWS's clients speak to this installation, from what its ready file says."""
+    aws = said["aws"]
+    named = {
+        "AWS_ENDPOINT_URL_APP_MESH": said["api"],
+        "AWS_ACCESS_KEY_ID": aws["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": aws["secret_access_key"],
+        "AWS_DEFAULT_REGION": aws["region"],
+    }
+    return f"export {' '.join(f'{name}={value}' for name, value in named.items())}"
+
+
 def _told(installation: Installation, said: Mapping[str, Any]) -> str:
     """What to do next."""
     return "\n".join([
@@ -106,5 +118,7 @@ def _told(installation: Installation, said: Mapping[str, Any]) -> str:
         f"  data      {installation.places.root}",
         f"  sign in   isthmus login --api {said['api']} --token {said['token']}",
         "  then      isthmus cluster add NAME --region REGION, isthmus apply -f FILE",
+        f"  App Mesh  {environment_for_aws(said)}",
+        "            then boto3, `aws appmesh list-meshes`, any SDK; `isthmus migrate app-mesh` has the rest",
         "  stop      Ctrl-C",
     ])  # fmt: skip

@@ -4,10 +4,11 @@ import secrets
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from isthmus.errors import NotFound
@@ -20,6 +21,7 @@ _ID_LETTERS = string.ascii_uppercase + "234567"
 _SECRET_LETTERS = string.ascii_letters + string.digits + "+/"
 ID_LENGTH, SECRET_LENGTH = 16, 40
 """AWS's lengths: 80 bits name a key (after `AKIA`), 240 bits are its secret."""
+_NONE = "there is no such access key"
 
 
 class Sealer(Protocol):
@@ -63,18 +65,50 @@ class AccessKeys:
         self._session.flush()
         return made
 
-    def list(self) -> Sequence[tables.AccessKey]:
-        """All of them, revoked ones too, oldest first."""
-        row = tables.AccessKey
-        mine = select(row).where(row.org_id == self._org)
-        return self._session.scalars(mine.order_by(row.created_at, row.id)).all()
+    def get(self, key: str) -> tables.AccessKey:
+        """One of them; NotFound if it is not the org's."""
+        row = self._session.get(tables.AccessKey, (self._org, key))
+        if row is None:
+            raise NotFound(_NONE)
+        return row
 
-    def revoke(self, key: str) -> None:
-        """From the next request on it is refused; NotFound if there is none."""
+    def list(self, after: str | None, limit: int) -> Sequence[tables.AccessKey]:
+        """Up to `limit` keys, inactive ones too, oldest first, after the one of that `place`."""
         row = tables.AccessKey
-        mine = update(row).where(row.org_id == self._org, row.id == key)
-        if self._session.scalars(mine.values(active=False).returning(row.id)).one_or_none() is None:
-            raise NotFound("there is no such access key")
+        order = (row.created_at, row.id)
+        query = select(row).where(row.org_id == self._org)
+        if after is not None:
+            made, _, key = after.partition(" ")
+            query = query.where(tuple_(*order) > (datetime.fromisoformat(made), key))
+        return self._session.scalars(query.order_by(*order).limit(limit)).all()
+
+    def activate(self, key: str) -> tables.AccessKey:
+        """From the next request on it is accepted; NotFound if there is none."""
+        return self._set(key, active=True)
+
+    def deactivate(self, key: str) -> tables.AccessKey:
+        """From the next request on it is refused, until it is activated; NotFound if there is none."""
+        return self._set(key, active=False)
+
+    def delete(self, key: str) -> None:
+        """Gone with its secret, even if it is the last; NotFound if there is none. Its id never comes again."""
+        row = tables.AccessKey
+        gone = delete(row).where(row.org_id == self._org, row.id == key).returning(row.id)
+        if self._session.scalars(gone).one_or_none() is None:
+            raise NotFound(_NONE)
+
+    def _set(self, key: str, *, active: bool) -> tables.AccessKey:
+        row = tables.AccessKey
+        changed = update(row).where(row.org_id == self._org, row.id == key).values(active=active).returning(row)
+        found = self._session.scalars(changed).one_or_none()
+        if found is None:
+            raise NotFound(_NONE)
+        return found
+
+
+def place(row: tables.AccessKey) -> str:
+    """Where a key stands in the list; it holds when the key itself is gone."""
+    return f"{row.created_at.isoformat()} {row.id}"
 
 
 def org_of(session: Session, key: str) -> UUID | None:

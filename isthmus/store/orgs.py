@@ -20,7 +20,7 @@ def bootstrap(database: Database, slug: str, name: str, account: str) -> UUID:
 
     The id follows from the slug: nobody may look for an org before knowing its id, and no function does it for us.
     """
-    org = uuid5(_ORGS, dns_label(slug, "/slug", "an org's slug"))
+    org = id_of(slug)
     with database.tenant(org) as session:
         session.execute(insert(tables.Org).values(id=org, slug=slug, name=name).on_conflict_do_nothing())
         if session.get(tables.Org, org) is None:
@@ -30,6 +30,11 @@ def bootstrap(database: Database, slug: str, name: str, account: str) -> UUID:
         if session.get(tables.Account, (org, account)) is None:
             raise NameTaken(f"the account {account} is another org's")
     return org
+
+
+def id_of(slug: str) -> UUID:
+    """The id of a bootstrapped org."""
+    return uuid5(_ORGS, dns_label(slug, "/slug", "an org's slug"))
 
 
 def find(session: Session, org: UUID) -> tables.Org:

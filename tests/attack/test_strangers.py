@@ -4,16 +4,18 @@ Every operation of the contract, asked with a victim's names, answers as for nam
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.conftest import ACCOUNT
 from tests.contract.api.conftest import NEW, THERE, Counts
 
 CANARY = "canary"
-FULL = "111111111111:us-east-1:"
+FULL = f"{ACCOUNT}:us-east-1:"
 LISTENING = {"listeners": [{"portMapping": {"port": 80, "protocol": "http"}}]}
 TARGET = {"weightedTargets": [{"virtualNode": CANARY, "weight": 1}]}
 ENTERED = {"target": {"virtualService": {"virtualServiceName": CANARY}}}
@@ -33,8 +35,9 @@ SPECS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 async def victim(api: httpx.AsyncClient) -> httpx.AsyncClient:
-    """An org with one of everything, all of the same name."""
+    """An org with one of everything, all of the same name, but for what we name."""
     assert (await api.post("/v1/clusters", json={"name": CANARY, "region": "us-east-1"})).status_code == 201
+    assert (await api.post("/v1/access-keys")).status_code == 201
     resources = [document(kind, CANARY) for kind in SPECS]
     made = await api.put(f"/v1/meshes/{CANARY}", json={"spec": {}, "resources": resources}, headers=NEW)
     assert made.status_code == 201, made.text
@@ -51,12 +54,14 @@ def body(operation: str) -> Any:  # noqa: ANN401 - JSON
     """What the operation takes."""
     if operation == "changeMesh":
         return [{"op": "put", "document": document("VirtualNode", "mine")}]
+    if operation == "changeAccessKey":
+        return {"status": "inactive"}
     kind = operation.removeprefix("put")
     return {"spec": SPECS.get(kind, {})} if operation.startswith("put") else {}
 
 
 def attempts(contract: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, str]]]:
-    """(operation, method, path with `{mesh}` and `{name}`, precondition) of all that names a thing."""
+    """(operation, method, path with `{mesh}`, `{name}` and ours, precondition) of all that names a thing."""
     for path, operations in contract["paths"].items():
         if "{" not in path:
             continue
@@ -70,35 +75,39 @@ async def test_a_strangers_names_are_as_if_nobody_had_them(
     victim: httpx.AsyncClient, stranger: httpx.AsyncClient, rows: Counts, hub: None
 ) -> None:
     contract = (await victim.get("/openapi.json")).json()
+    (key,) = [item["access_key_id"] for item in (await victim.get("/v1/access-keys")).json()["items"]]
+    owners = [(CANARY, ACCOUNT, key), ("nobody", "999999999999", "AKIANOBODY")]
     before, tried = rows(), 0
     for operation, method, path, condition in attempts(contract):
         for prefix in ("", FULL):
             if (operation, condition, prefix) == ("putMesh", NEW, ""):
                 continue  # makes a mesh of the stranger's own
             answers = []
-            for name in (CANARY, "nobody"):
-                url = path.format(mesh=prefix + name, name=name)
-                sent = body(operation) if method in ("put", "post") else None
+            for name, account, access_key in owners:
+                url = path.format(mesh=prefix + name, name=name, account=account, access_key=access_key)
+                sent = body(operation) if method in ("put", "post", "patch") else None
                 answers.append(await stranger.request(method.upper(), url, json=sent, headers=condition))
             theirs, nobodys = answers
             assert theirs.status_code in ((404, 412) if operation == "putMesh" else (404,)), (
                 f"{operation}: {theirs.text}"
             )
-            assert _told(theirs) == _told(nobodys), operation
+            assert _told(theirs, *owners) == _told(nobodys, *owners), operation
             tried += 1
     assert rows() == before
     assert tried > 90
 
 
-def _told(answer: httpx.Response) -> str:
-    """What a refusal says, but for its own id and the name that was asked for."""
+def _told(answer: httpx.Response, *owners: Iterable[str]) -> str:
+    """What a refusal says, but for its own id and the names that were asked for."""
     said = re.sub(r"req_[0-9a-f]{32}", "", answer.text)
-    return said.replace(CANARY, "nobody")
+    for name in chain(*owners):
+        said = said.replace(name, "…")
+    return said
 
 
 @pytest.mark.usefixtures("victim")
 async def test_a_strangers_lists_are_empty(stranger: httpx.AsyncClient) -> None:
-    for path in ("/v1/meshes", "/v1/clusters"):
+    for path in ("/v1/meshes", "/v1/clusters", "/v1/access-keys"):
         assert (await stranger.get(path)).json() == {"items": [], "next_page_token": None}
 
 

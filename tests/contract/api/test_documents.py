@@ -1,5 +1,7 @@
 """A document is made, read, changed and deleted under its URL, and nobody overwrites what he has not seen."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -7,6 +9,7 @@ from tests.contract.api.conftest import NEW, THERE, problem, violations
 
 NODE = {"spec": {"listeners": [{"portMapping": {"port": 8080, "protocol": "http"}}]}}
 URL = "/v1/meshes/shop/virtual-nodes/blue"
+Json = Any
 
 
 @pytest.fixture
@@ -128,3 +131,29 @@ async def test_a_list_comes_in_pages_that_only_its_reader_can_turn(
     for asker in (stranger,):
         assert (await asker.get("/v1/meshes", params={"page_token": token})).status_code == 422
     assert violations(await shop.get("/v1/meshes?page_size=0")) == [("/query/page_size", "invalid_parameter")]
+
+
+BARE: list[tuple[str, Json, Json, str]] = [
+    ("clusters/east", {}, {"x": 1}, "/x"),
+    ("placements/a", {"clusters": ["east"]}, {"clusters": [1]}, "/clusters/0"),
+    ("bindings/b", {"node": "a", "match": {"file": "b"}}, {"node": "none", "match": {"file": "b"}}, "/node"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "wrong", "pointer"), BARE, ids=[row[0] for row in BARE])
+async def test_what_app_mesh_has_no_word_for_may_be_its_spec_alone(
+    api: httpx.AsyncClient, path: str, body: Json, wrong: Json, pointer: str
+) -> None:
+    """contracts.md, "Clusters, joining, hosts"; violations point into what was sent."""
+    await api.post("/v1/clusters", json={"name": "east", "region": "us-east-1"})
+    node = {"kind": "VirtualNode", "name": "a", "spec": {}}
+    attached = {"kind": "Attachment", "name": "east", "spec": {}}
+    resources = [node] if path.startswith("clusters") else [node, attached]
+    await api.put("/v1/meshes/m", json={"spec": {}, "resources": resources}, headers=NEW)
+    refused = await api.put(f"/v1/meshes/m/{path}", json=wrong, headers=NEW)
+    assert refused.status_code == 422
+    assert [at for at, _ in violations(refused)] == [pointer]
+    made = await api.put(f"/v1/meshes/m/{path}", json=body, headers=NEW)
+    assert (made.status_code, made.json()["spec"]) == (201, body)
+    again = await api.put(f"/v1/meshes/m/{path}", json={"spec": body, "tags": {"k": "v"}}, headers=THERE)
+    assert (again.status_code, again.json()["tags"]) == (200, {"k": "v"})

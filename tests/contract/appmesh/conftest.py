@@ -1,10 +1,7 @@
 """The real API on a real socket, as AWS's own clients reach it."""
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,11 +10,8 @@ from uuid import UUID
 import boto3
 import httpx
 import pytest
-import uvicorn
 from botocore.config import Config
 
-from api.app import create_app
-from isthmus.adapters.local_signer import create_link_ca
 from isthmus.adapters.sealer import Sealer
 from isthmus.settings import Settings
 from isthmus.store.access_keys import AccessKeys, Made
@@ -25,8 +19,11 @@ from isthmus.store.database import Database
 from isthmus.store.orgs import bootstrap
 from isthmus.store.tables import Account
 from isthmus.store.tokens import Tokens
+from tests.contract.api.conftest import keys
 from tests.databases import Copy, Server
-from tests.until import until
+from tests.serving import served
+
+__all__ = ["keys"]
 
 REGION = "eu-west-1"
 Json = Any
@@ -40,32 +37,6 @@ class Installation:
     sealer: Sealer
     database: Database
     copy: Copy
-
-
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """A master key and a link CA, as an installation has them."""
-    home = tmp_path_factory.mktemp("keys")
-    files = {name: home / name for name in ("master_key_file", "link_ca_cert", "link_ca_key")}
-    sealer = Sealer.create(files["master_key_file"])
-    create_link_ca(files["link_ca_cert"], files["link_ca_key"], sealer, now=datetime.now(UTC))
-    return files
-
-
-@contextmanager
-def served(settings: Settings) -> Iterator[str]:
-    """The API's URL while it answers."""
-    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="warning", lifespan="on")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        until(lambda: server.started)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ def test_a_key_that_is_deactivated_is_refused_from_the_next_request_on(
 ) -> None:
     appmesh.list_meshes()
     with installation.database.tenant(tenant.org) as session:
-        AccessKeys(session, tenant.org, installation.sealer).revoke(key.id)
+        AccessKeys(session, tenant.org, installation.sealer).deactivate(key.id)
     assert refused(appmesh.list_meshes)[:2] == ("UnrecognizedClientException", 403)
 
 

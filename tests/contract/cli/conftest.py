@@ -1,24 +1,20 @@
 """The tenant's command as a person runs it, against the real API on a real port."""
 
 import json
-import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from api.app import create_app
 from isthmus.cli.client import Client
 from isthmus.cli.main import main
 from isthmus.settings import Settings
 from tests.contract.api.conftest import hub, keys, rows, token
 from tests.databases import Copy
-from tests.until import until
+from tests.serving import served
 
 __all__ = ["hub", "keys", "rows", "token"]
 
@@ -26,15 +22,8 @@ __all__ = ["hub", "keys", "rows", "token"]
 @pytest.fixture
 def url(copy: Copy, keys: Mapping[str, Path]) -> Iterator[str]:
     """The API on a free port."""
-    app = create_app(Settings(database_url=copy.url, valkey_url="redis://127.0.0.1:1", **keys))  # type: ignore[arg-type]
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        until(lambda: server.started)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
+    with served(Settings(database_url=copy.url, valkey_url="redis://127.0.0.1:1", **keys)) as made:  # type: ignore[arg-type]
+        yield made
 
 
 @pytest.fixture

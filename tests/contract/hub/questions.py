@@ -124,7 +124,7 @@ async def over_store(database: Database, copy: Copy, org: UUID, other_org: UUID)
     with database.tenant(org) as session:
         keys = AccessKeys(session, org, SEALER)
         own, revoked = keys.create(ACCOUNT), keys.create(ACCOUNT)
-        keys.revoke(revoked.id)
+        keys.deactivate(revoked.id)
     made = {"own": own, "inactive": revoked, "other org's": foreign}
     async with running(StoreKeys(store_feed(database, copy.url))) as rig:
         agent = await rig.connect(await rig.replica(rig.feed.cluster("east", "acme", org)))

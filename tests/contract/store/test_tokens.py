@@ -1,26 +1,20 @@
-"""Tokens and keys: shown once, found without the org, refused when they should be, and spent by one of many."""
+"""Tokens: shown once, found without the org, refused when they should be, and spent by one of many."""
 
-import re
-import string
 import threading
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
-from isthmus.adapters.sealer import Sealer, Unsealable
 from isthmus.errors import NotFound
-from isthmus.store import access_keys, leases, tables, tokens
-from isthmus.store.access_keys import AccessKeys
+from isthmus.store import leases, tables, tokens
 from isthmus.store.authorities import Authorities
 from isthmus.store.clusters import Clusters
 from isthmus.store.database import AsyncDatabase, Database
 from isthmus.store.join_tokens import JoinTokens, redeem
 from isthmus.store.token_text import PATTERN, digest, genuine, mint
 from isthmus.store.tokens import Tokens
-from tests.conftest import ACCOUNT, OTHER_ACCOUNT
 from tests.contract.store.conftest import Killed, at_once, dying, make_clusters
 from tests.databases import Copy
 
@@ -107,51 +101,6 @@ def test_the_text_of_a_token_can_be_told_offline(kind: str) -> None:
     assert genuine(text)
     assert not genuine(text[:-1] + "!")
     assert not genuine(text.replace(f"_{kind}_", "_pat_" if kind != "pat" else "_svc_"))
-
-
-@pytest.fixture
-def sealer(tmp_path: Path) -> Sealer:
-    return Sealer(bytes(range(32)))
-
-
-def test_an_access_key_gives_back_the_secret_it_was_made_with(
-    database: Database, org: UUID, copy: Copy, sealer: Sealer
-) -> None:
-    with database.tenant(org) as session:
-        key = AccessKeys(session, org, sealer).create(ACCOUNT)
-    assert re.fullmatch("AKIA[A-Z2-7]{16}", key.id)
-    assert len(key.secret) == 40
-    assert set(key.secret) <= set(string.ascii_letters + string.digits + "+/")
-    with database.system() as session:
-        assert access_keys.verify(session, key.id, sealer) == access_keys.Signer(org, ACCOUNT, key.secret)
-    with copy.connect() as admin:
-        row = admin.execute("SELECT sealed_secret FROM access_keys").fetchone()
-    assert row
-    assert key.secret.encode() not in row[0]
-
-
-def test_a_revoked_unknown_or_moved_access_key_signs_nothing(
-    database: Database, org: UUID, other_org: UUID, copy: Copy, sealer: Sealer
-) -> None:
-    with database.tenant(org) as session:
-        keys = AccessKeys(session, org, sealer)
-        first, second = keys.create(ACCOUNT), keys.create(ACCOUNT)
-        keys.revoke(first.id)
-        assert [row.active for row in keys.list()] == [False, True]
-        with pytest.raises(NotFound):
-            keys.revoke("AKIAX")
-        with pytest.raises(NotFound):
-            keys.create(OTHER_ACCOUNT)
-    with database.system() as session:
-        assert access_keys.verify(session, first.id, sealer) is None
-        assert access_keys.verify(session, "AKIAX", sealer) is None
-    with copy.connect() as admin:
-        admin.execute(
-            "UPDATE access_keys a SET sealed_secret = b.sealed_secret FROM access_keys b WHERE a.id = %s AND b.id = %s",
-            [second.id, first.id],
-        )
-    with pytest.raises(Unsealable), database.system() as session:
-        access_keys.verify(session, second.id, sealer)
 
 
 def join_token(database: Database, org: UUID, cluster: str = "east", **how: timedelta) -> str:
