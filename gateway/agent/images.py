@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from gateway.agent.acks import Sighting
 from gateway.agent.inventory import Workload
-from gateway.agent.minors import minor_of, no_view
+from gateway.agent.minors import newest, no_view
 from gateway.agent.plans import NODE, Image, Plain, Shared
 from gateway.agent.world import World
 from isthmus.xds.directory import Directory
@@ -49,15 +49,15 @@ def _plain(shared: Shared, world: World, before: Plain | None) -> Plain:
 def images(world: World, of: Mapping[str, Plain]) -> Iterator[tuple[str, Image | str]]:
     """Recipes by proxy, or why there is none."""
     for name, work in world.images.items():
-        mesh, seen = world.meshes.get(work.mesh), world.minors.get(name)
+        mesh = world.meshes.get(work.mesh)
         if mesh is None:
             yield name, "its mesh is not in this cluster"
         elif why := absent(mesh.directory, work.role, work.of):
             yield name, why
         elif not mesh.directory.facts.permissive:
             yield name, STRICT
-        elif (minor := minor_of(mesh, work.role, work.of, seen)) is None:
-            yield name, no_view(seen)
+        elif (minor := newest(mesh, work.role, work.of)) is None:
+            yield name, no_view(None)
         else:
             yield name, Image(mesh, of[work.mesh], work, minor, world.capture)
 

@@ -6,7 +6,8 @@ cluster `xds`, so the way to other clusters and traces are left out, and a gatew
 loopback, as App Mesh's did (appmesh.md §3.1).
 
 There is no warden on such a host, hence no key and no identity: everything is plaintext (docs/decisions/007). So there
-is no TLS inspector either, which would keep protocols waiting whose server speaks first.
+is no TLS inspector either, which would keep protocols waiting whose server speaks first. And the image may be older
+than the Envoy that a view is made for, so what it would not know is left out (`isthmus.xds.oldest`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 
 from isthmus.xds import names
 from isthmus.xds.endpoints import app_endpoints, nothing
+from isthmus.xds.oldest import known
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, Composed
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import packed
@@ -131,6 +133,9 @@ def _bare(chain: listener_components_pb2.FilterChain) -> None:
             manager.forward_client_cert_details = _Hcm.SANITIZE
             manager.ClearField("set_current_client_cert_details")
             manager.ClearField("tracing")
+            logs = [log for log in manager.access_log if known(log.typed_config)]
+            manager.ClearField("access_log")
+            manager.access_log.extend(logs)
             each.typed_config.CopyFrom(packed(manager))
 
 

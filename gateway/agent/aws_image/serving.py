@@ -18,6 +18,7 @@ import grpc
 from envoy.service.discovery.v3 import ads_pb2_grpc
 
 from gateway.agent.aws_image.admission import address_of, admit
+from gateway.agent.aws_image.builds import Build, build_of
 from gateway.agent.aws_image.credentials import Credentials
 from gateway.agent.aws_image.dialects import DELTA, SOTW, Dialect, Session
 from gateway.agent.aws_image.identity import Claimed
@@ -104,14 +105,14 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
         """What it is to have, whenever that or what it says changes."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + random.uniform(*self.settings.lifetime)  # noqa: S311 - a spread, not a secret
-        build = first.node.user_agent_build_version.version
-        envoy = f"{build.major_number}.{build.minor_number}.{build.patch}"
+        build = build_of(first.node)
+        envoy = str(build)
         with self.cluster.image(work, envoy) as number, self.cluster.listening() as wake:
             watched = Watched(self.cluster, work, envoy, number, lambda: self.clock().timestamp())
             while not watched.look():
                 wake.clear()
                 await wake.wait()
-            session, key = self._session(dialect, work, watched), (work.instance.name, dialect.method)
+            session, key = self._session(dialect, work, build, watched), (work.instance.name, dialect.method)
             session.receive(first)
             LOG.info(line("image_up", proxy=work.instance.name, mesh=work.mesh, envoy=envoy))
             reader = asyncio.create_task(_read(session, requests, wake))
@@ -133,13 +134,12 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
                 self._left[key] = dialect.left(session)
                 LOG.info(line("image_down", proxy=work.instance.name))
 
-    def _session(self, dialect: Dialect, work: Workload, watched: Watched) -> Session:
+    def _session(self, dialect: Dialect, work: Workload, build: Build, watched: Watched) -> Session:
         """With what the stream before it left; what nobody can come back for is forgotten."""
-        assert watched.plan is not None, "`look` has said so"
         known = self.cluster.world.images
         if len(self._left) > 2 * len(known):
             self._left = {key: left for key, left in self._left.items() if key[0] in known}
-        session = dialect.open([watched.plan.state.minor], self._left.pop((work.instance.name, dialect.method), None))
+        session = dialect.open([str(build.minor)], self._left.pop((work.instance.name, dialect.method), None))
         session.update(watched.wanted())
         return session
 

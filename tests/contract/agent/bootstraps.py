@@ -10,6 +10,13 @@ from typing import Any
 
 from tests.contract.agent.imaging import KEY, SECRET, Metadata
 
+RUNTIME = {
+    "re2.max_program_size.error_level": 1000,
+    "envoy.features.enable_all_deprecated_features": True,
+    "envoy.reloadable_features.no_extension_lookup_by_name": True,
+}
+"""What the image sets."""
+
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _SIGNING = "envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning"
 _CODEC = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"
@@ -38,10 +45,12 @@ def of_image(name: str, endpoint: str, root: Path, metadata: Metadata, admin: Pa
     return _bootstrap(name, service, admin)
 
 
-def signing(name: str, endpoint: str, root: Path, admin: Path) -> Mapping[str, Any]:
+def signing(
+    name: str, endpoint: str, root: Path, admin: Path, key: str = KEY, secret: str = SECRET
+) -> Mapping[str, Any]:
     """A stock Envoy whose own filter signs the stream, as AWS documents it for gRPC: without the payload."""
     host, _, port = endpoint.rpartition(":")
-    credentials = {"access_key_id": KEY, "secret_access_key": str(SECRET)}
+    credentials = {"access_key_id": key, "secret_access_key": str(secret)}
     signer = _typed(_SIGNING) | {
         "service_name": "appmesh",
         "region": "us-east-1",
@@ -77,16 +86,11 @@ def _bootstrap(name: str, service: Mapping[str, Any], admin: Path) -> dict[str, 
         "set_node_on_first_message_only": True,
         "grpc_services": [service],
     }
-    runtime = {
-        "re2.max_program_size.error_level": 1000,
-        "envoy.features.enable_all_deprecated_features": True,
-        "envoy.reloadable_features.no_extension_lookup_by_name": True,
-    }
     return {
         "node": {"id": name, "cluster": name, "metadata": {"aws.appmesh.platformInfo": {}}},
         "admin": {"address": {"pipe": {"path": str(admin)}}},
         "dynamic_resources": {"ads_config": ads, "cds_config": source, "lds_config": source},
-        "layered_runtime": {"layers": [{"name": "static_layer_0", "static_layer": runtime}]},
+        "layered_runtime": {"layers": [{"name": "static_layer_0", "static_layer": RUNTIME}]},
     }
 
 

