@@ -1,8 +1,8 @@
 """signatures: whose access key signed what a proxy shows, by the hub's word and by nothing else.
 
 An agent holds no secrets, so it asks, and remembers: a fleet that reconnects with signatures already seen costs
-nothing, a burst of equal ones a single question. A signature that was accepted stands until it is too old to be shown,
-so a revoked key ends within that time; that a key is unknown stands for seconds, because it may be about to be made.
+nothing, a burst of equal ones a single question. A signature that was accepted stands for a minute, so that is how long
+a key that is switched off goes on; that a key is unknown stands for seconds, because it may be about to be made.
 Without a hub that answers nobody new is let in (running proxies keep their streams).
 """
 
@@ -17,6 +17,7 @@ from gateway.proto import link_pb2 as link
 from isthmus.errors import Unavailable
 from isthmus.sigv4 import SKEW, Claim, Incomplete, Mismatch, Refused, UnknownKey
 
+ACCEPTED_FOR = timedelta(seconds=60)
 UNKNOWN_FOR = timedelta(seconds=5)
 LIMIT = 10_000
 """Verdicts of each kind that are remembered; the oldest give way."""
@@ -102,7 +103,7 @@ class Signatures:
         if answer.refused_code == UnknownKey.code:
             self._unknown.put(claim.key.encode(), answer.refused or UnknownKey.code, self._clock() + UNKNOWN_FOR)
         elif answer.account and not answer.refused_code:
-            self._accepted.put(digest, answer.account, claim.at + SKEW)
+            self._accepted.put(digest, answer.account, min(claim.at + SKEW, self._clock() + ACCEPTED_FOR))
 
 
 def _verdict(answer: link.SignatureAnswer) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.agent.signatures import LIMIT, UNKNOWN_FOR, Remembered, Signatures
+from gateway.agent.signatures import ACCEPTED_FOR, LIMIT, UNKNOWN_FOR, Remembered, Signatures
 from gateway.proto import link_pb2 as link
 from isthmus.errors import IsthmusError, Unavailable
 from isthmus.sigv4 import SKEW, Claim, Incomplete, Mismatch, Refused, UnknownKey
@@ -97,14 +97,20 @@ async def test_a_refusal_is_raised_by_its_code(code: str, why: str, error: type[
         assert [await hub.ask(), await hub.ask()] == [error, error]
 
 
-async def test_an_accepted_signature_is_asked_for_once_until_it_is_too_old() -> None:
+@pytest.mark.parametrize(
+    ("first", "end"),
+    [(AT, AT + ACCEPTED_FOR), (AT + SKEW - MOMENT, AT + SKEW)],
+    ids=["for a minute", "and never when it is too old"],
+)
+async def test_an_accepted_signature_is_asked_for_once(first: datetime, end: datetime) -> None:
     async with Hub().linked() as hub:
+        hub.now = first
         assert [await hub.ask() for _ in range(3)] == ["1", "1", "1"]
-        hub.now = AT + SKEW - MOMENT
+        hub.now = end - MOMENT
         assert await hub.ask() == "1"
         assert len(hub.asked) == 1
-        hub.now, hub.verdict = AT + SKEW, link.SignatureAnswer(refused_code=Refused.code, refused="Signature expired")
-        assert await hub.ask() is Refused
+        hub.now, hub.verdict = end, link.SignatureAnswer(refused_code=UnknownKey.code, refused="no such key")
+        assert await hub.ask() is UnknownKey
         assert len(hub.asked) == 2
 
 
