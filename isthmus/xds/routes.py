@@ -90,21 +90,21 @@ def ingress(listener: GatewayListener, services: Mapping[str, Service]) -> Resou
 
 
 def by_header(gateway: Gateway, services: Mapping[str, Service]) -> Iterator[_Route]:
-    """For gateway routes that keep the caller's Host: the service's routes, chosen by App Mesh's header instead."""
-    asked = {_asked(r, services[r.service]): r for r in _keeping_host(gateway) if r.service in services}
-    for text, said in sorted(asked.items()):
-        service = services[said.service]
+    """For gateway routes that keep the caller's Host: the service's routes, chosen by App Mesh's header instead.
+
+    Made for those that rewrite it as well: a route that changes from one to the other then changes `ingress` alone, and
+    there is no moment in which `outbound` has gone ahead and answers 404.
+    """
+    said = (route for listener in gateway.listeners for route in listener.routes)
+    asked = {_asked(r, services[r.service]): r for r in said if r.service in services}
+    for text, first in sorted(asked.items()):
+        service = services[first.service]
         header = HeaderMatch(names.MESH_SERVICE_HEADER, Compared.EXACT, text)
-        routes = dict(service.ports).get(said.port or 0, service.routes)
+        routes = dict(service.ports).get(first.port or 0, service.routes)
         for route in routes:
             out = _routed(service.name, route, header)
             out.request_headers_to_remove.append(names.MESH_SERVICE_HEADER)
             yield out
-
-
-def _keeping_host(gateway: Gateway) -> Iterator[GatewayRoute]:
-    for listener in gateway.listeners:
-        yield from (route for route in listener.routes if not route.rewrite_host)
 
 
 def _asked(route: GatewayRoute, service: Service) -> str:
