@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,7 +156,8 @@ class Warden:
             made = WardenStream(call)
             made.reading = asyncio.create_task(made.read())
             try:
-                await made.say(hello=host.WardenHello(version="test", resources=held))
+                with suppress(grpc.aio.AioRpcError):  # refused before it has said anything: `ended` tells
+                    await made.say(hello=host.WardenHello(version="test", resources=held))
                 yield made
             finally:
                 call.cancel()
