@@ -9,19 +9,22 @@ from typing import Any
 
 from bench import Figure
 
-RUNS = 3
+RUNS = 5
 DEADLINE_SECONDS = 180.0
 
 
 def run() -> list[Figure]:
-    """The demo's check, several times: every change of it that was timed, and how long an Envoy was gone."""
+    """The demo's check, several times: a change of a running mesh, and one right after the control plane was killed.
+
+    The latter waits for whatever comes back last, so it is another figure and not a slower case of the first.
+    """
     reports = [_report() for _ in range(RUNS)]
-    changes = [ms for report in reports for ms in _found(report, "commit_to_last_ack_ms")]
+    timed = [list(_found(report, "commit_to_last_ack_ms")) for report in reports]
+    running, restarted = (statistics.median(each) for each in zip(*timed, strict=True))
     seconds = [float(report["seconds"]) for report in reports]
     return [
-        Figure(
-            "change → last ACK, 2 clusters, 7 Envoys", round(statistics.median(changes), 1), "ms", 1000.0, len(changes)
-        ),
+        Figure("change → last ACK, 2 clusters, 7 Envoys", round(running, 1), "ms", 1000.0, RUNS),
+        Figure("the same, seconds after the control plane was killed", round(restarted, 1), "ms", None, RUNS),
         Figure("`isthmus demo --check`, the whole scenario", round(statistics.median(seconds), 1), "s", 90.0, RUNS),
     ]
 
