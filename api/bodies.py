@@ -22,7 +22,7 @@ DEEPEST = 64
 async def read(request: Request) -> bytes:
     """The body; 413 as soon as it proves larger than `MOST`, whatever its headers say."""
     declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > MOST:
+    if declared.isdecimal() and int(declared) > MOST:
         raise _too_large()
     body = bytearray()
     async for chunk in request.stream():
@@ -50,14 +50,16 @@ def refuse_other_media(request: Request) -> None:
 
 
 def decoded(body: bytes) -> Any:  # noqa: ANN401 - JSON
-    """What a body says; 400 for what is not JSON, 422 for a key given twice or too much in each other."""
+    """What a body says; 400 for what is not JSON, 422 for a key given twice or no text, or too much in each other."""
     twice: list[str] = []
+    halves: list[str] = []
 
     def pairs(listed: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(listed)
         if len(found) < len(listed):
             names = [name for name, _ in listed]
             twice.extend(sorted({n for n in names if names.count(n) > 1}))
+        halves.extend(name for name in found if not is_text(name))
         return found
 
     try:
@@ -68,8 +70,21 @@ def decoded(body: bytes) -> Any:  # noqa: ANN401 - JSON
         raise Invalid(
             Violation("", "duplicate_key", f"the key {name!r} is given twice in one object") for name in twice
         )
+    if halves:  # before anybody repeats one: no answer can hold it
+        raise Invalid(
+            Violation("", "wrong_type", f"the key {name!r} must be a string of Unicode characters") for name in halves
+        )
     _refuse_deep(value)
     return value
+
+
+def is_text(said: str) -> bool:
+    r"""Whether a string can be encoded: `"\ud800"`, half a surrogate pair, is legal JSON and no character."""
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_deep(value: object) -> None:

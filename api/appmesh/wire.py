@@ -4,6 +4,7 @@ Paths are matched as they came over the wire, because a name may hold a slash. `
 (the protocol says so); any other member, query member or body that an operation does not have is refused, not ignored.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -13,6 +14,8 @@ from isthmus.model.operations.table import OPERATIONS, Operation
 
 _Shape = tuple[str, int, tuple[str, ...]]
 """Method, number of segments, and the literal ones among them: every other segment is a label, from the third on."""
+_NUMBER = re.compile("[0-9]{1,18}")
+"""Python refuses to read a number of thousands of digits, and whatever is as long as this is none of a list's."""
 
 
 def _shape(method: str, path: str) -> _Shape:
@@ -71,7 +74,7 @@ def _query(operation: Operation, raw: str, wrong: list[Violation]) -> dict[str, 
         elif name in said:
             wrong.append(Violation(f"/{name}", "duplicate", "is given twice"))
         else:
-            said[name] = int(value) if name == "limit" and value.isascii() and value.isdigit() else value
+            said[name] = int(value) if name == "limit" and _NUMBER.fullmatch(value) else value
     return said
 
 

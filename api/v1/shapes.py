@@ -12,7 +12,7 @@ from isthmus.errors import Invalid, Violation
 from isthmus.model.arn import arn
 from isthmus.model.document import META, Document, Key, parse_document
 from isthmus.model.kinds import KINDS
-from isthmus.model.reading import Findings, pointer_of, refuse_nul
+from isthmus.model.reading import Findings, pointer_of, refuse_unstorable
 from isthmus.store import tables
 from isthmus.store.changes import Stored
 from isthmus.store.meshes import full_ref
@@ -65,7 +65,7 @@ def key_body(raw: Any, *, pointer: str) -> Key:  # noqa: ANN401 - JSON
         raise Invalid.one(f"{pointer}/kind", "not_one_of", f"must be one of {', '.join(KINDS.keys() - {'Mesh'})}")
     wanted = ("kind", "name", "parent") if kind.parent else ("kind", "name")
     parse_fields(named, wanted, at=pointer)
-    refuse_nul(named, pointer)
+    refuse_unstorable(named, pointer)
     return Key(kind.name, named["name"], named.get("parent"))
 
 

@@ -14,7 +14,7 @@ from isthmus.model.document import Document, Key
 from isthmus.model.kinds import KINDS
 from isthmus.model.operations.table import OPERATIONS, Operation
 from isthmus.model.operations.words import APP_MESH_KINDS, Word, owners
-from isthmus.model.reading import read, refuse_nul
+from isthmus.model.reading import read, refuse_unstorable
 from isthmus.model.structure import Structure
 
 Verb = Literal["create", "update", "delete"]
@@ -62,7 +62,7 @@ def change_of(call: Any, *, pointer: str = "") -> Call:  # noqa: ANN401 - decode
 def asked_of(operation: Operation, params: Any, pointer: str = "") -> Structure:  # noqa: ANN401 - decoded JSON
     """A call's parameters as boto3 takes them. Invalid with every violation, beyond the shapes' own limits too."""
     asked = read(operation.asked, params, pointer)
-    refuse_nul(params, pointer)
+    refuse_unstorable(params, pointer)
     wrong = [(f"{pointer}/tags/{i}/key", "duplicate", "this key is in the list already") for i in _repeated(asked)]
     if operation.kind and operation.verb != "List":
         wrong += [(f"{pointer}/{Word(operation.kind).name}", *why) for why in _misnamed(operation.kind, asked)]

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from isthmus.model.document import META, Document, Key, Tags, parse_named
 from isthmus.model.kinds.mesh import MeshSpec
-from isthmus.model.reading import Findings, read, refuse_nul
+from isthmus.model.reading import Findings, read, refuse_unstorable
 from isthmus.model.structure import Many, Maybe, Name, Structure
 
 Account = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
@@ -79,7 +79,7 @@ def parse_definition(raw: Any, *, name: str | None = None) -> Definition:  # noq
     documents = _documents(raw.get("resources") if isinstance(raw, dict) else None, found)
     found.refuse()
     assert envelope is not None, "what is missing has been found"
-    refuse_nul({member: value for member, value in raw.items() if member != "resources"}, "")
+    refuse_unstorable({member: value for member, value in raw.items() if member != "resources"}, "")
     return Definition(envelope.name, envelope.spec, envelope.settings or Settings(), envelope.tags or {}, documents)
 
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from isthmus.errors import Invalid
 from isthmus.model.key import Key
 from isthmus.model.kinds import KINDS, ResourceKind
-from isthmus.model.reading import Findings, read, refuse_nul
+from isthmus.model.reading import Findings, read, refuse_unstorable
 from isthmus.model.structure import Maybe, Name, Structure
 
 __all__ = ["Document", "Key", "Spec", "Tags", "parse_document", "parse_spec"]
@@ -65,7 +65,7 @@ def parse_document(raw: Any, *, pointer: str = "") -> Document:  # noqa: ANN401 
     found.refuse()
     assert envelope is not None, "what is missing has been found"
     assert spec is not None, "what is missing has been found"
-    refuse_nul({member: value for member, value in raw.items() if member != "spec"}, pointer)
+    refuse_unstorable({member: value for member, value in raw.items() if member != "spec"}, pointer)
     return Document(Key(envelope.kind, envelope.name, envelope.parent), spec, envelope.tags or {})
 
 
@@ -88,7 +88,7 @@ def _kind(raw: Any, pointer: str, found: Findings) -> ResourceKind[Any] | None: 
 def parse_spec(kind: str, raw: Any, *, pointer: str = "/spec") -> Spec:  # noqa: ANN401 - decoded JSON
     """A kind's spec out of decoded JSON. Raises Invalid with every violation; KeyError for a kind that is none."""
     spec: Spec = read(KINDS[kind].spec, raw, pointer)
-    refuse_nul(raw, pointer)
+    refuse_unstorable(raw, pointer)
     return spec
 
 

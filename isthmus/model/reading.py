@@ -83,22 +83,25 @@ def pointer_of(path: tuple[int | str, ...]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def refuse_nul(raw: Any, pointer: str) -> None:  # noqa: ANN401 - decoded JSON
-    """Invalid for each string with U+0000, which is legal JSON and which PostgreSQL's jsonb cannot hold."""
-    if "\\u0000" in json.dumps(raw):  # may also be an escaped backslash; the walk is exact
-        wrong = [Violation(at, "nul_character", "must not contain U+0000") for at in _nul(raw, pointer)]
+def refuse_unstorable(raw: Any, pointer: str) -> None:  # noqa: ANN401 - decoded JSON
+    """Invalid for each string with U+0000 or half a surrogate pair: legal JSON, which PostgreSQL cannot hold."""
+    said = json.dumps(raw)
+    if "\\u0000" in said or "\\ud" in said:  # may also be an escaped backslash or a whole pair; the walk is exact
+        wrong = [Violation(at, *why) for at, why in _unstorable(raw, pointer)]
         if wrong:
             raise Invalid(wrong)
 
 
-def _nul(raw: Any, pointer: str) -> Iterator[str]:  # noqa: ANN401 - decoded JSON
+def _unstorable(raw: Any, pointer: str) -> Iterator[tuple[str, tuple[str, str]]]:  # noqa: ANN401 - decoded JSON
     if isinstance(raw, str):
         if "\0" in raw:
-            yield pointer
+            yield pointer, ("nul_character", "must not contain U+0000")
+        if any("\ud800" <= character <= "\udfff" for character in raw):
+            yield pointer, CODES["string_unicode"]
     elif isinstance(raw, dict):
         for key, value in raw.items():
-            yield from _nul(key, pointer)
-            yield from _nul(value, pointer + pointer_of((key,)))
+            yield from _unstorable(key, pointer)
+            yield from _unstorable(value, pointer + pointer_of((key,)))
     elif isinstance(raw, list):
         for i, value in enumerate(raw):
-            yield from _nul(value, f"{pointer}/{i}")
+            yield from _unstorable(value, f"{pointer}/{i}")

@@ -37,14 +37,15 @@ class Meshes:
 
         NameTaken, QuotaExceeded.
         """
-        row = tables.Mesh
+        row, quotas = tables.Mesh, Quotas(self._session, self._org)
+        quotas.count_meshes_alone(account, region)
         made = insert(row).values(
             org_id=self._org, id=uuid4(), account_id=account, region=region, name=name, created_at=now
         )
         mesh = self._session.scalars(made.on_conflict_do_nothing().returning(row)).one_or_none()
         if mesh is None:
             raise NameTaken(f"account {account} has a mesh {name!r} in {region} already")
-        Quotas(self._session, self._org).refuse_more_meshes(account, region)
+        quotas.refuse_more_meshes(account, region)
         return mesh
 
     def find(self, ref: str) -> tables.Mesh:

@@ -72,6 +72,11 @@ class Quotas:
         told = insert(row).values(org_id=self._org, name=name, value=value)
         self._session.execute(told.on_conflict_do_update(index_elements=["org_id", "name"], set_={"value": value}))
 
+    def count_meshes_alone(self, account: str, region: str) -> None:
+        """Until this transaction ends nobody else makes a mesh there: each of two would not see the other's."""
+        name = func.hashtextextended(f"meshes:{self._org}/{account}/{region}", 0)
+        self._session.execute(select(func.pg_advisory_xact_lock(name)))
+
     def refuse_more_meshes(self, account: str, region: str) -> None:
         """QuotaExceeded if the account has more meshes in a region than it may, one just made included."""
         row = tables.Mesh
@@ -80,17 +85,17 @@ class Quotas:
         _refuse(self.all(), MESHES, number, f"account {account} has too many meshes in {region}")
 
     def refuse_more_objects(self, mesh: UUID, made: Iterable[Key], backends: Mapping[str, int]) -> None:
-        """QuotaExceeded if a mesh has more than it may of what was just made, or a node too many backends."""
-        kinds = {key.kind for key in made}
-        if not kinds and not backends:
+        """QuotaExceeded if a mesh has more than it may of what was just made, or a node that got backends too many."""
+        places = {(key.kind, Key(key.kind, "", key.parent).text.removesuffix("/")) for key in made}
+        if not places and not backends:
             return
         limits = self.all()
         for node, number in sorted(backends.items()):
             _refuse(limits, BACKENDS, number, f"virtual node {node} has too many backends")
-        counts = self._counts(mesh) if kinds else {}
+        counts = self._counts(mesh) if places else {}
         _refuse(limits, OBJECTS, sum(counts.values()), "the mesh has too many objects")
         for (kind, within), number in counts.items():
-            if kind in kinds and kind in OF_KIND:
+            if (kind, within) in places and kind in OF_KIND:
                 _refuse(limits, OF_KIND[kind], number, f"{within or 'the mesh'} has too many {kind}s")
 
     def _counts(self, mesh: UUID) -> Mapping[tuple[str, str], int]:

@@ -206,7 +206,7 @@ class Revisions:
         self._documents.end([key for key in written if key in before], number)
         rows = self._documents.begin(contents, before, number, now)
         made = [content.key for content in contents if content.key not in before]
-        Quotas(self._session, self._org).refuse_more_objects(self._mesh, made, _backends(contents))
+        Quotas(self._session, self._org).refuse_more_objects(self._mesh, made, _more_backends(contents, before))
         due_at = self._due(mesh.head, now)
         changed = _told(written)
         row = {
@@ -260,10 +260,15 @@ def _stored(contents: Sequence[Content], rows: Iterable[Mapping[str, Any]]) -> M
     }
 
 
-def _backends(contents: Sequence[Content]) -> Mapping[str, int]:
-    """How many backends each written node has, if any."""
-    nodes = {c.key.name: len(c.spec.get("backends", ())) for c in contents if c.key.kind == "VirtualNode"}
-    return {name: number for name, number in nodes.items() if number}
+def _more_backends(contents: Sequence[Content], before: Standing) -> Mapping[str, int]:
+    """How many backends each written node has that has more of them than it had."""
+    nodes = [content for content in contents if content.key.kind == "VirtualNode"]
+    had = {c.key: before[c.key].spec if c.key in before else {} for c in nodes}
+    return {c.key.name: _backends(c.spec) for c in nodes if _backends(c.spec) > _backends(had[c.key])}
+
+
+def _backends(node: Mapping[str, Any]) -> int:
+    return len(node.get("backends", ()))
 
 
 def _must_apply(change: Change, before: Standing) -> None:

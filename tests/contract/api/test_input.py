@@ -42,6 +42,7 @@ def listener(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         ({"spec": {}, "tags": {"a\0b": "c"}}, [("/tags", "nul_character")]),
         ({"spec": {}, "tags": {"a": "\0"}}, [("/tags/a", "nul_character")]),
         ({"spec": {}, "tags": {"a": "\ud800"}}, [("/tags/a", "wrong_type")]),
+        ({"spec": {"\ud800": 1}}, [("", "wrong_type")]),
         (
             {"spec": {"listeners": 1, "speed": 2}, "tags": {"a": 1}, "colour": "red"},
             [
@@ -65,6 +66,7 @@ def listener(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         "nul in a key",
         "nul in a value",
         "half a surrogate pair",
+        "half a surrogate pair in a key",
         "everything at once",
     ],
 )
@@ -297,3 +299,15 @@ async def test_what_is_not_there_is_a_problem_too(
     shop: httpx.AsyncClient, method: str, path: str, expected: tuple[int, str]
 ) -> None:
     assert problem(await shop.request(method, path)) == expected
+
+
+@pytest.mark.parametrize("url", ["accounts", "access-keys", "clusters"])
+async def test_a_key_that_no_answer_can_hold_is_refused(api: httpx.AsyncClient, url: str) -> None:
+    refused = await api.post(f"/v1/{url}", content=rb'{"\ud800": "x"}', headers=JSON)
+    assert violations(refused) == [("", "wrong_type")]
+
+
+async def test_a_name_that_nothing_can_have_is_refused(shop: httpx.AsyncClient) -> None:
+    changes = [{"op": "delete", "document": {"kind": "VirtualNode", "name": "\ud800"}}]
+    refused = await shop.post(f"{URL}/changes", content=json.dumps(changes), headers=JSON)
+    assert violations(refused) == [("/0/document/name", "wrong_type")]

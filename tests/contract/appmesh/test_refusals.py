@@ -1,14 +1,20 @@
 """Everything that can go wrong, as boto3 reports it: one row, one refusal, and nothing is changed by it."""
 
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from isthmus.model.operations.table import ERRORS
+from isthmus.store.access_keys import Made
 from isthmus.store.quotas import APP_MESH, Quotas
-from tests.contract.appmesh.conftest import Installation, Tenant, refused
+from tests.contract.appmesh.conftest import REGION, Installation, Tenant, client, refused
 
 Json = Any
 NODE: Json = {"listeners": [{"portMapping": {"port": 80, "protocol": "http"}}]} | {
@@ -345,3 +351,64 @@ def test_the_objects_of_a_mesh_are_counted_together(shop: Json, installation: In
     code, _, message = refused(shop.create_virtual_service, **M, virtualServiceName="s2", spec={})
     assert (code, "objects_per_mesh" in message) == ("LimitExceededException", True)
     shop.update_virtual_node(**M, virtualNodeName="n2", spec=NODE)
+
+
+def test_meshes_made_at_once_do_not_exceed_their_quota(
+    shop: Json, installation: Installation, tenant: Tenant, key: Made
+) -> None:
+    with installation.database.tenant(tenant.org) as session:
+        Quotas(session, tenant.org).set("meshes_per_account_and_region", 3)
+    clients = [client(installation, key) for _ in range(8)]
+
+    def create(i: int) -> bool:
+        try:
+            clients[i].create_mesh(meshName=f"m{i}")
+        except clients[i].exceptions.LimitExceededException:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(create, range(8))) == 2
+    assert len(shop.list_meshes()["meshes"]) == 3
+
+
+def test_a_quota_that_is_lowered_refuses_only_more_of_the_same(
+    shop: Json, installation: Installation, tenant: Tenant
+) -> None:
+    """Not routes in another router, nor tags for a node with many backends, nor the loss of one of them."""
+    backends = [{"virtualService": {"virtualServiceName": f"s{i}"}} for i in range(4)]
+    shop.create_route(**M, **R, routeName="x2", spec=to("n"))
+    shop.create_virtual_router(**M, virtualRouterName="r2", spec={"listeners": [LISTENER]})
+    node = shop.update_virtual_node(**M, **N, spec=NODE | {"backends": backends})["virtualNode"]
+    with installation.database.tenant(tenant.org) as session:
+        for quota in ("routes_per_virtual_router", "backends_per_virtual_node"):
+            Quotas(session, tenant.org).set(quota, 1)
+    shop.create_route(**M, virtualRouterName="r2", **X, spec=to("n"))
+    shop.tag_resource(resourceArn=node["metadata"]["arn"], tags=[{"key": "a", "value": "b"}])
+    shop.update_virtual_node(**M, **N, spec=NODE | {"backends": backends[1:]})
+    for call, params in (
+        (shop.create_route, M | R | {"routeName": "x3", "spec": to("n")}),
+        (shop.update_virtual_node, M | N | {"spec": NODE | {"backends": backends}}),
+    ):
+        assert refused(call, **params)[0] == "LimitExceededException"
+
+
+@pytest.mark.parametrize("half", ["clientToken", "meshName", "spec", "tags"])
+def test_half_a_surrogate_pair_is_refused(installation: Installation, key: Made, half: str) -> None:
+    asked: Json = {"meshName": "m2", "clientToken": "t"}
+    tagged, spec = {"tags": [{"key": "a", "value": "\ud800"}]}, {"spec": {"\ud800": 1}}
+    asked |= {"spec": spec, "tags": tagged}.get(half, {half: "\ud800"})
+    assert _sent(installation, key, "PUT", "/v20190125/meshes", asked) == (400, "BadRequestException")
+
+
+def test_a_number_of_thousands_of_digits_is_refused(installation: Installation, key: Made) -> None:
+    assert _sent(installation, key, "GET", f"/v20190125/meshes?limit={'9' * 5000}") == (400, "BadRequestException")
+
+
+def _sent(installation: Installation, key: Made, method: str, path: str, body: Json = None) -> tuple[int, str]:
+    """What no client of AWS's would send, signed by hand."""
+    url, content = installation.url + path, b"" if body is None else json.dumps(body).encode()
+    asked = AWSRequest(method, url, data=content)
+    SigV4Auth(Credentials(key.id, str(key.secret)), "appmesh", REGION).add_auth(asked)
+    answer = httpx.request(method, url, content=content, headers=dict(asked.headers))
+    return answer.status_code, answer.headers["x-amzn-errortype"]
