@@ -81,13 +81,13 @@ class HttpQueryParameter(Structure):
     name: str
 
     def violations(self) -> Iterator[Violation]:
-        if not 1 <= len(self.name) <= LONGEST_QUERY_NAME:
+        if not 1 <= len(self.name.encode()) <= LONGEST_QUERY_NAME:
             code = "too_long" if self.name else "too_short"
-            yield Violation("/name", code, f"must have 1 to {LONGEST_QUERY_NAME} characters")
+            yield Violation("/name", code, f"must have 1 to {LONGEST_QUERY_NAME} bytes of UTF-8")
 
 
 LONGEST_QUERY_NAME = 1024
-"""Envoy's limit (route_components.proto, QueryParameterMatcher.name)."""
+"""Envoy's limit, in bytes (route_components.proto, QueryParameterMatcher.name)."""
 
 
 def path_or_prefix(prefix: str | None, path: HttpPathMatch | None) -> Iterator[Violation]:
