@@ -22,6 +22,7 @@ LONGEST_SECONDS = 9_223_372_036
 REGEXES = ("a", "^/v[0-9]+/.*$", "(red|blue)?", "[^/]*", r"\d+\.\d+", "(?i)x{1,20}", ".")
 EVENTS = ("server-error", "gateway-error", "client-error", "stream-error")
 PROTOCOLS = {"grpcRoute": "grpc", "http2Route": "http2", "httpRoute": "http", "tcpRoute": "tcp"}
+GATEWAY_ROUTES = ("grpcRoute", "http2Route", "httpRoute")
 NAME = "a0.-_"
 HEADER_SHAPES = ("HttpRouteHeader", "HttpGatewayRouteHeader", "GrpcRouteMetadata", "GrpcGatewayRouteMetadata")
 MATCH_SHAPES = ("HeaderMatchMethod", "GrpcRouteMetadataMatchMethod", "GrpcMetadataMatchMethod")
@@ -207,13 +208,21 @@ def virtual_service(maker: Maker) -> Json:
 
 
 def route(maker: Maker) -> Json:
-    """One type; targets that are there; weights that are a whole at most."""
+    """One type, on a router of its own, to nodes of its own."""
     member = maker.one(("grpcRoute", *PROTOCOLS))
-    protocol, shape = PROTOCOLS[member], SHAPES["RouteSpec"]["members"][member]["shape"]
-    listeners = listening(maker.ports(0, 3), protocol, maker)
+    listeners = listening(maker.ports(0, 3), PROTOCOLS[member], maker)
     maker.neighbours.append(("VirtualRouter", "parent", {"listeners": listeners} if listeners else {}))
     nodes = {f"{i}{maker.text(0, 254)}": maker.ports(0, 2) for i in range(maker.number(1, 3))}
-    maker.neighbours += [("VirtualNode", name, node(ports, protocol)) for name, ports in nodes.items()]
+    maker.neighbours += [("VirtualNode", name, node(ports, PROTOCOLS[member])) for name, ports in nodes.items()]
+    return route_among(member, listeners, nodes, maker)
+
+
+def route_among(member: str, listeners: Sequence[Json], nodes: Mapping[str, Sequence[int]], maker: Maker) -> Json:
+    """One of that type: on listeners of which the first is of its protocol, to these nodes by their ports.
+
+    Targets that are there; weights that are a whole at most.
+    """
+    protocol, shape = PROTOCOLS[member], SHAPES["RouteSpec"]["members"][member]["shape"]
     left, targets = 100, []
     for _ in range(maker.size(SHAPES["WeightedTargets"])):
         name, weight = maker.one(tuple(nodes)), maker.number(0, left)
@@ -228,20 +237,31 @@ def route(maker: Maker) -> Json:
 
 
 def gateway_route(maker: Maker) -> Json:
-    """One type, a service that may or may not be answered, and rewrites of what is matched."""
-    member = maker.one(("grpcRoute", "http2Route", "httpRoute"))
-    protocol, shape = PROTOCOLS[member], SHAPES["GatewayRouteSpec"]["members"][member]["shape"]
-    listeners = listening(maker.ports(0, 3), protocol, maker, "http", "http2", "grpc")
+    """One type, on a gateway of its own, to a service of its own that may or may not be answered."""
+    member = maker.one(GATEWAY_ROUTES)
+    listeners = listening(maker.ports(0, 3), PROTOCOLS[member], maker, "http", "http2", "grpc")
     maker.neighbours.append(("VirtualGateway", "parent", {"listeners": listeners}))
     service, ports = maker.name(), maker.ports(0, 2)
     provider = maker.one(("virtualNode", "virtualRouter", None))
-    if provider is None:
-        said = {"port": maker.number(1, 65535)} if maker.chance() else {}
-    else:
-        maker.neighbours.append((provider[0].upper() + provider[1:], "provider", node(ports, protocol)))
-        said = aimed(ports, maker)
+    if provider is not None:
+        maker.neighbours.append((provider[0].upper() + provider[1:], "provider", node(ports, PROTOCOLS[member])))
     spec = {"provider": {provider: {f"{provider}Name": "provider"}}} if provider else {}
     maker.neighbours.append(("VirtualService", service, spec))
+    return gateway_route_to(member, listeners, service, ports if provider else None, maker)
+
+
+def gateway_route_to(
+    member: str, listeners: Sequence[Json], service: str, ports: Sequence[int] | None, maker: Maker
+) -> Json:
+    """One of that type: on listeners of which the first is of its protocol, to a service with these ports.
+
+    Any port will do where nothing answers for the service (None). What is rewritten is what is matched.
+    """
+    protocol, shape = PROTOCOLS[member], SHAPES["GatewayRouteSpec"]["members"][member]["shape"]
+    if ports is None:
+        said = {"port": maker.number(1, 65535)} if maker.chance() else {}
+    else:
+        said = aimed(ports, maker)
     match = maker.make(SHAPES[shape]["members"]["match"]["shape"])
     action = {"target": {"virtualService": {"virtualServiceName": service}} | said}
     if maker.chance():
@@ -278,7 +298,7 @@ BY_HAND: Mapping[str, Callable[[Maker], Json]] = {
     "HttpRetryPolicyEvent": lambda maker: maker.one(EVENTS),
     "HttpRouteMatch": http_match("HttpRouteMatch"),
     "MatchRange": match_range,
-    "QueryParameterName": lambda maker: maker.text(1, 1024),
+    "QueryParameterName": lambda maker: maker.text(1, 1024).encode()[:1024].decode(errors="ignore"),
     "RouteSpec": route,
     "VirtualGatewaySpec": virtual_gateway,
     "VirtualNodeSpec": virtual_node,
