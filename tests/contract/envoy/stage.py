@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from isthmus.ir.surroundings import ClusterFacts, Surroundings
+from isthmus.model.check import check
 from isthmus.model.definition import Definition
 from isthmus.values import TrustDomain, slot_id
 from isthmus.xds import secrets
@@ -116,6 +117,7 @@ class Stage:
 
     def apply(self, definition: Definition) -> None:
         """Until every Envoy does what this definition says; AssertionError with Envoy's words if one refuses it."""
+        assert check(definition) == (), "a tenant could not have said this"
         self._definition = definition
         facts = {
             name: ClusterFacts(here.cluster_id, name, here.region, here.network, self.domains[name].name)
