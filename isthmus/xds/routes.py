@@ -129,7 +129,8 @@ def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
             out.route.host_rewrite_literal = _asked(said, service)
             out.request_headers_to_remove.append(names.MESH_SERVICE_HEADER)
         else:
-            header = base_pb2.HeaderValue(key=names.MESH_SERVICE_HEADER, value=_asked(said, service))
+            text = _asked(said, service).replace("%", "%%")  # Envoy takes a value for a format
+            header = base_pb2.HeaderValue(key=names.MESH_SERVICE_HEADER, value=text)
             overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
             out.request_headers_to_add.add(header=header, append_action=overwrite)
         yield out

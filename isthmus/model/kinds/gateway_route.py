@@ -67,14 +67,19 @@ class GatewayRouteHostnameRewrite(Structure):
     default_target_hostname: Maybe[_Switch] = None
 
 
+def _broken(path: str) -> bool:
+    """Whether a path has what no header may have and Envoy refuses (route_components.proto, prefix_rewrite)."""
+    return any(c in path for c in "\r\n\0")
+
+
 class HttpGatewayRoutePathRewrite(Structure):
     """What the path becomes."""
 
     exact: Maybe[Name] = None
 
     def violations(self) -> Iterator[Violation]:
-        if self.exact is not None and not self.exact.startswith("/"):
-            yield Violation("/exact", "not_a_path", "must begin with /")
+        if self.exact is not None and (not self.exact.startswith("/") or _broken(self.exact)):
+            yield Violation("/exact", "not_a_path", "must begin with / and have no line breaks")
 
 
 class HttpGatewayRoutePrefixRewrite(Structure):
@@ -84,8 +89,8 @@ class HttpGatewayRoutePrefixRewrite(Structure):
     value: Maybe[Name] = None
 
     def violations(self) -> Iterator[Violation]:
-        if self.value is not None and not (self.value.startswith("/") and self.value.endswith("/")):
-            yield Violation("/value", "not_a_path", "must begin and end with /")
+        if self.value is not None and (self.value[0] + self.value[-1] != "//" or _broken(self.value)):
+            yield Violation("/value", "not_a_path", "must begin and end with / and have no line breaks")
         if self.value is not None and self.default_prefix is not None:
             yield Violation("/value", "mutually_exclusive", "value and defaultPrefix exclude each other")
 

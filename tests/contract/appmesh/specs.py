@@ -274,9 +274,10 @@ def gateway_route_to(
 def _rewritten(by_path: bool, maker: Maker) -> Json:  # noqa: FBT001 - one of two
     """A path where one is matched, else a prefix, which is switched off or another one."""
     if by_path:
-        return {"path": {"exact": maker.text(1, 255, begin="/")} if maker.chance(90) else {}}
+        exact = maker.text(1, 255, begin="/").replace("\n", " ")
+        return {"path": {"exact": exact} if maker.chance(90) else {}}
     switch = {"defaultPrefix": maker.one(("ENABLED", "DISABLED"))}
-    value = {"value": "/" + maker.text(0, 253) + "/"}
+    value = {"value": "/" + maker.text(0, 253).replace("\n", " ") + "/"}
     return {"prefix": maker.one((switch, value, {}))} if maker.chance(80) else {}
 
 

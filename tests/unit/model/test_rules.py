@@ -46,6 +46,8 @@ def route_matching(match: Json, protocol: str = "http") -> Document:
         ),
         ({"headers": [{"name": "a", "match": {"range": {"start": -5, "end": -4}}}]}, set()),
         ({"queryParameters": [{"name": "", "match": {"exact": ""}}]}, {("/queryParameters/0/name", "too_short")}),
+        ({"queryParameters": [{"name": "é" * 512}]}, set()),
+        ({"queryParameters": [{"name": "é" * 513}]}, {("/queryParameters/0/name", "too_long")}),
     ],
     ids=steady,
 )
@@ -168,6 +170,8 @@ def test_a_router_without_listeners() -> None:
         ({"path": {"exact": "/aws-app-mesh"}}, None, {("/match/path/exact", "reserved")}),
         ({"hostname": {"exact": "a", "suffix": "b"}}, None, {("/match/hostname", "exactly_one_member")}),
         ({"hostname": {"suffix": "a\n"}}, None, {("/match/hostname/suffix", "not_a_hostname")}),
+        ({"prefix": "/"}, {"prefix": {"value": "/a\n/"}}, {("/action/rewrite/prefix/value", "not_a_path")}),
+        ({"path": {"exact": "/a"}}, {"path": {"exact": "/a\r"}}, {("/action/rewrite/path/exact", "not_a_path")}),
         ({"prefix": "/"}, {"prefix": {"value": "a"}}, {("/action/rewrite/prefix/value", "not_a_path")}),
         (
             {"prefix": "/"},
