@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 from isthmus.model.definition import Definition, Settings
 from isthmus.model.kinds import KINDS
 from isthmus.model.structure import Structure, members
+from tests.drawing.situations import SITUATIONS, met
 
 LEAST = 0.02
 """The share of cases in which each must occur (testing.md)."""
@@ -50,10 +51,10 @@ def _of_type(annotation: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - a typ
 
 
 def said(definition: Definition) -> frozenset[str]:
-    """Every field and word that a definition has."""
+    """Every field and word that a definition has, and the situations it is in."""
     specs: list[tuple[str, Any]] = [("Mesh", definition.spec), ("Settings", definition.settings)]
     specs += [(key.kind, document.spec) for key, document in definition.documents.items()]
-    return frozenset(place for kind, spec in specs for place in _within(spec, kind))
+    return frozenset(place for kind, spec in specs for place in _within(spec, kind)) | met(definition)
 
 
 def _within(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any field's
@@ -75,13 +76,13 @@ def _of_value(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any field
 
 
 def shares(definitions: Iterable[frozenset[str]]) -> Mapping[str, float]:
-    """Of everything possible, in which part of the definitions it occurs."""
+    """Of every field, word and situation, in which part of the definitions it occurs."""
     counted: Counter[str] = Counter()
     number = 0
     for places in definitions:
         counted.update(places)
         number += 1
-    return {place: counted[place] / number for place in possible()}
+    return {place: counted[place] / number for place in (*possible(), *SITUATIONS)}
 
 
 def pattern(pointer: str) -> str:

