@@ -1,4 +1,4 @@
-"""campaign: so many drawn meshes, each compiled, consistent, compiled again to the same bytes, and taken by an Envoy."""
+"""campaign: so many drawn meshes: each is consistent, compiles again to the same bytes, and is taken by an Envoy."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -23,7 +23,10 @@ _INDEX = re.compile(r"/\d+(?=/|$)")
 
 def possible() -> tuple[str, ...]:
     """Every field and word that a definition can have."""
-    listed = [*((name, kind.spec) for name, kind in KINDS.items()), ("Settings", Settings)]
+    listed: list[tuple[str, type[Structure]]] = [
+        *((name, kind.spec) for name, kind in KINDS.items()),
+        ("Settings", Settings),
+    ]
     return tuple(place for name, spec in listed for place in _reachable(spec, name))
 
 
@@ -52,12 +55,12 @@ def _of_type(annotation: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - a typ
 
 def said(definition: Definition) -> frozenset[str]:
     """Every field and word that a definition has, and the situations it is in."""
-    specs: list[tuple[str, Any]] = [("Mesh", definition.spec), ("Settings", definition.settings)]
+    specs: list[tuple[str, Structure]] = [("Mesh", definition.spec), ("Settings", definition.settings)]
     specs += [(key.kind, document.spec) for key, document in definition.documents.items()]
     return frozenset(place for kind, spec in specs for place in _within(spec, kind)) | met(definition)
 
 
-def _within(value: Any, at: str) -> Iterator[str]:  # noqa: ANN401 - any field's
+def _within(value: Structure, at: str) -> Iterator[str]:
     """The fields that were sent, with all that they hold."""
     for name, alias in members(type(value)):
         if name in value.model_fields_set:

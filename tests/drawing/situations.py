@@ -68,7 +68,9 @@ SITUATIONS: Mapping[str, Callable[[Definition], bool]] = {
     "routes of equal priority": lambda d: any(map(_repeated, _priorities(d, "Route"))),
     "routes with and without priority": lambda d: any(None in p and any(p) for p in _priorities(d, "Route")),
     "gateway routes of equal priority": lambda d: any(map(_repeated, _priorities(d, "GatewayRoute"))),
-    "gateway routes with and without priority": lambda d: any(None in p and any(p) for p in _priorities(d, "GatewayRoute")),
+    "gateway routes with and without priority": lambda d: any(
+        None in p and any(p) for p in _priorities(d, "GatewayRoute")
+    ),
     "a service without provider": lambda d: any(s.spec.provider is None for s in _of(d, "VirtualService")),  # type: ignore[attr-defined]
     "services that differ in case": lambda d: len({s.lower() for s in _services(d)}) < len(_services(d)),
     "a service that no request can name": lambda d: not all(map(askable, _services(d))),

@@ -258,10 +258,9 @@ def gateway_route_to(
     Any port will do where nothing answers for the service (None). What is rewritten is what is matched.
     """
     protocol, shape = PROTOCOLS[member], SHAPES["GatewayRouteSpec"]["members"][member]["shape"]
-    if ports is None:
-        said = {"port": maker.number(1, 65535)} if maker.chance() else {}
-    else:
-        said = aimed(ports, maker)
+    said = {} if ports is None else aimed(ports, maker)
+    if ports is None and maker.chance():
+        said = {"port": maker.number(1, 65535)}
     match = maker.make(SHAPES[shape]["members"]["match"]["shape"])
     action = {"target": {"virtualService": {"virtualServiceName": service}} | said}
     if maker.chance():

@@ -35,7 +35,7 @@ class _Stream:
         self._open: set[Discovered] = set()
         self._stale: dict[Type, set[str]] = {kind: set() for kind in ORDER}
         self._unanswered: dict[str, tuple[Sequence[Resource], Sequence[Discovered]]] = {}
-        self._waits: set[Type] = set()  # an Envoy that asked for all there is waits 15 s for an answer, also if it is nothing
+        self._waits: set[Type] = set()  # who asked for all there is waits 15 s for an answer, even if that is nothing
         self._lock = threading.Lock()
 
     def give(self, given: Mapping[Discovered, Resource]) -> None:
@@ -137,7 +137,7 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
             self._streams[proxy].inbox.put(None)
 
     def acked(self, proxy: str) -> bool:
-        """Whether a proxy has acked all that it was given, and has nothing else; secrets apart, which nothing proves."""
+        """Whether a proxy has acked all that it was given, and has nothing else; secrets apart, as in `give`."""
         assert self.refused == [], self.refused
         return proxy in self._streams and not self._streams[proxy].missing()
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 from google.protobuf import json_format
 
 from isthmus.model.definition import Definition
-from isthmus.values import TrustDomain, mesh_label, slot_id
+from isthmus.values import TrustDomain, slot_id
 from isthmus.xds import aws_image, secrets
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import Here, LocalInstance, RemoteCluster, RemoteNode, RemoteSlot, Topology, endpoints
@@ -25,7 +25,7 @@ from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, Type
 from tests.contract.envoy.ads import Ads
 from tests.contract.envoy.certificates import Domain
 from tests.contract.envoy.feeding import Envoy
-from tests.contract.envoy.lanes import MESSAGES, side_by_side
+from tests.contract.envoy.lanes import MESSAGES, alike, side_by_side
 from tests.golden.cases import MESH_ID, REGIONS, resources, surroundings
 from tests.until import until
 
@@ -176,7 +176,7 @@ class Canary:
 
     def _push(self, listed: Sequence[Proxy]) -> str:
         """Envoy's words if it refuses; empty once it has acked every resource, each at the version that was given."""
-        given = side_by_side(listed)
+        given = side_by_side(sorted(listed, key=alike))
         if self._running is None:
             self._running = self._started(given)
         ads, envoy = self._running
@@ -219,7 +219,7 @@ def _unlike(given: Sequence[Resource], envoy: Envoy) -> str:
     By content: a listener whose filter chains alone changed keeps its old version in `config_dump` (Envoy 1.40).
     """
     wanted = {(r.type, r.name): _json(r) for r in given if r.type in _DUMPED}
-    has: dict[tuple[str, str], Any] = {}
+    has: dict[tuple[Type, str], Any] = {}
 
     def same() -> bool:
         has.clear()
@@ -237,7 +237,7 @@ def _unlike(given: Sequence[Resource], envoy: Envoy) -> str:
 _DUMPED = (Type.CLUSTER, Type.LISTENER, Type.ROUTES)
 
 
-def _dumped(dump: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
+def _dumped(dump: Mapping[str, Any]) -> Iterator[tuple[tuple[Type, str], Any]]:
     """What an Envoy runs now, by type and name; what still warms or drains is not in it."""
     for section in dump["configs"]:
         for cluster in section.get("dynamic_active_clusters", ()):
@@ -254,5 +254,5 @@ def _json(resource: Resource) -> Any:  # noqa: ANN401 - JSON
     return json_format.MessageToDict(message, preserving_proto_field_name=True)
 
 
-def _named(kind: Type, body: Mapping[str, Any]) -> tuple[tuple[str, str], Any]:
+def _named(kind: Type, body: Mapping[str, Any]) -> tuple[tuple[Type, str], Any]:
     return (kind, body["name"]), {member: value for member, value in body.items() if member != "@type"}

@@ -14,7 +14,7 @@ from envoy.config.core.v3 import extension_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
-from google.protobuf import symbol_database
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 
 from isthmus.xds.snapshot import Resource, Type, digest
@@ -93,7 +93,7 @@ def _rename_packed(packed_message: Message, prefix: str, filters: Mapping[str, s
     name = packed_message.type_url.rpartition("/")[2]  # type: ignore[attr-defined]
     if name in _NAMELESS:
         return
-    made = symbol_database.Default().pool.FindMessageTypeByName(name)._concrete_class
+    made = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))
     inner = made.FromString(packed_message.value)  # type: ignore[attr-defined]
     before = inner.SerializeToString(deterministic=True)
     _rename(inner, prefix, filters)
@@ -128,15 +128,15 @@ def _held(message: Message) -> Iterator[Message]:
             yield value
 
 
-def _listeners(proxy: Iterable[Resource]) -> list[str]:
-    """The order of lanes: what is alike follows what is alike, so from push to push many listeners can stay."""
+def alike(proxy: Iterable[Resource]) -> list[str]:
+    """A key to sort proxies by, so that lanes keep many of their listeners from one push to the next."""
     return sorted(resource.name for resource in proxy if resource.type is Type.LISTENER)
 
 
 def side_by_side(proxies: Iterable[Sequence[Resource]], *, bind: bool = False) -> list[Resource]:
     """Everything of several proxies for one Envoy; secrets, which all have in common, once."""
     made: dict[tuple[str, str], Resource] = {}
-    proxies = sorted(proxies, key=_listeners)
+    proxies = list(proxies)
     assert len(proxies) <= MOST, "a lane is an octet of an address"
     for lane, resources in enumerate(proxies):
         slots = {r.name: _filter(r, lane) for r in resources if r.type is Type.EXTENSION}

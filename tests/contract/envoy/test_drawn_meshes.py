@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 from envoy.config.route.v3 import route_pb2
 
+from isthmus.xds.compile import compile_mesh
 from isthmus.xds.snapshot import Resource, Type
 from tests import build
 from tests.contract.envoy import canary
 from tests.contract.envoy.canary import Canary, Proxy, Refused, proxies
 from tests.drawing.campaign import campaign
 from tests.golden.cases import surroundings
-from isthmus.xds.compile import compile_mesh
 
 MESHES = 2000
 
@@ -69,7 +69,6 @@ def unasked(resource: Resource) -> Resource:
     message = route_pb2.RouteConfiguration.FromString(resource.body)
     message.name = f"{message.name}/other"
     return replace(resource, name=message.name, body=message.SerializeToString(deterministic=True))
-
 
 
 def test_what_is_right_is_taken(tiny: Canary) -> None:
