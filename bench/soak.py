@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,12 +18,14 @@ from tests.attack.campaign import campaign
 from tests.contract.appmesh.conftest import installed
 from tests.databases import server
 from tests.drawing.campaign import in_two_halves
+from tests.editing import edited
 from tests.journey.storm import storm
 
 EVIDENCE = Path(__file__).parent.parent / "docs" / "evidence"
 KILLS = 200
 FORGERIES = 10_000
 MESHES = 20_000
+SEQUENCES, STEPS = 10_000, 10
 
 
 def kills() -> tuple[str, bool]:
@@ -43,7 +47,24 @@ def meshes() -> tuple[str, bool]:
     return verdict.report, verdict.held
 
 
-PARTS: Mapping[str, Callable[[], tuple[str, bool]]] = {"kills": kills, "signatures": signatures, "compile": meshes}
+def edits() -> tuple[str, bool]:
+    """Thousands of random edit sequences, after each step of which a warm compiler is compared with a fresh one."""
+    first = int(time.time())
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        anew = sum(pool.map(_edited, range(first, first + SEQUENCES), chunksize=50))
+    return f"{SEQUENCES} sequences of {STEPS} edits, seeds from {first}: equal bytes after each; {anew} resources", True
+
+
+def _edited(seed: int) -> int:
+    return edited(seed, STEPS)
+
+
+PARTS: Mapping[str, Callable[[], tuple[str, bool]]] = {
+    "compile": meshes,
+    "edits": edits,
+    "kills": kills,
+    "signatures": signatures,
+}
 
 
 def main() -> int:
