@@ -5,7 +5,7 @@ its own `outbound`, where the virtual service's routes apply exactly as they do 
 it adds itself must not limit them: no time limit, no retries.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from envoy.config.core.v3 import base_pb2
@@ -65,11 +65,8 @@ def hosts(service: Service) -> tuple[_Host, ...]:
     return bare, *ported
 
 
-def outbound(virtual_hosts: Iterable[_Host], *, otherwise: Sequence[_Route] = ()) -> Resource:
-    """What an application may call; anything else is a 404 that says whose it is. Host names do not know case.
-
-    `otherwise`: routes that are tried for any other name.
-    """
+def outbound(virtual_hosts: Iterable[_Host]) -> Resource:
+    """What an application may call; anything else is a 404 that says whose it is. Host names do not know case."""
     kept: list[_Host] = []
     taken: set[str] = set()
     for host in virtual_hosts:
@@ -77,9 +74,20 @@ def outbound(virtual_hosts: Iterable[_Host], *, otherwise: Sequence[_Route] = ()
         if not domains & taken:
             taken |= domains
             kept.append(host)
+    return _resource(names.OUTBOUND, [*kept, _otherwise(())])
+
+
+def inside(gateway: Gateway, services: Mapping[str, Service]) -> Resource:
+    """What `ingress` sends into the mesh: by App Mesh's header, which it sets, and never by Host, which a caller may.
+
+    A route that keeps the caller's Host would else lead to whatever service of the gateway is asked for by name.
+    """
+    return _resource(names.OUTBOUND, [_otherwise(_by_header(gateway, services))])
+
+
+def _otherwise(routes: Iterable[_Route]) -> _Host:
     nothing = _answered("outbound", 404, NO_SUCH_SERVICE)
-    kept.append(_Host(name="otherwise", domains=["*"], routes=[*otherwise, nothing]))
-    return _resource(names.OUTBOUND, kept)
+    return _Host(name="otherwise", domains=["*"], routes=[*routes, nothing])
 
 
 def ingress(listener: GatewayListener, services: Mapping[str, Service]) -> Resource:
@@ -89,12 +97,8 @@ def ingress(listener: GatewayListener, services: Mapping[str, Service]) -> Resou
     return _resource(name, [_Host(name=name, domains=["*"], routes=routes)])
 
 
-def by_header(gateway: Gateway, services: Mapping[str, Service]) -> Iterator[_Route]:
-    """For gateway routes that keep the caller's Host: the service's routes, chosen by App Mesh's header instead.
-
-    Made for those that rewrite it as well: a route that changes from one to the other then changes `ingress` alone, and
-    there is no moment in which `outbound` has gone ahead and answers 404.
-    """
+def _by_header(gateway: Gateway, services: Mapping[str, Service]) -> Iterator[_Route]:
+    """The routes of each service that the gateway's lead to, under the name by which they ask for it."""
     said = (route for listener in gateway.listeners for route in listener.routes)
     asked = {_asked(r, services[r.service]): r for r in said if r.service in services}
     for text, first in sorted(asked.items()):
@@ -127,11 +131,9 @@ def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
             out.route.prefix_rewrite = said.path
         if said.rewrite_host:
             out.route.host_rewrite_literal = _asked(said, service)
-            out.request_headers_to_remove.append(names.MESH_SERVICE_HEADER)
-        else:
-            header = base_pb2.HeaderValue(key=names.MESH_SERVICE_HEADER, value=_asked(said, service))
-            overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
-            out.request_headers_to_add.add(header=header, append_action=overwrite)
+        header = base_pb2.HeaderValue(key=names.MESH_SERVICE_HEADER, value=_asked(said, service))
+        overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        out.request_headers_to_add.add(header=header, append_action=overwrite)
         yield out
 
 
