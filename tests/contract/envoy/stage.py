@@ -114,14 +114,17 @@ class Stage:
         self.ads = Ads()
         self._identities: dict[str, Resource] = {}
         self._definition: Definition | None = None
+        self._in_force: dict[str, Health] | None = None
 
     def apply(self, definition: Definition) -> None:
         """Until every Envoy does what this definition says; AssertionError with Envoy's words if one refuses it.
 
-        What is in force already is not applied again.
+        What is in force already, health of instances included, is not applied again.
         """
-        if definition is self._definition:
+        health = dict(self.health)
+        if definition is self._definition and health == self._in_force:
             return
+        self._in_force = None
         assert check(definition) == (), "a tenant could not have said this"
         self._definition = definition
         facts = {
@@ -135,6 +138,7 @@ class Stage:
         for proxy in self.proxies:
             self.ads.give(proxy, self.resources(proxy))
         self.start()
+        self._in_force = health
 
     def start(self) -> None:
         """Start the Envoys that do not run, and wait until all are ready."""

@@ -17,6 +17,18 @@ def test_what_is_asked_after_applying_is_answered_by_the_new_definition(stage: S
         assert Request().sent(stage).by == f"{node}-{where}"
 
 
+def test_an_instances_health_is_applied_with_the_same_definition(stage: Stage, where: str) -> None:
+    made = scene(where, build.service(node="blue"))
+    stage.apply(made)
+    assert Request().sent(stage).by == f"blue-{where}"
+    stage.health[f"blue-{where}"] = "unhealthy"
+    stage.apply(made)
+    assert Request().sent(stage).status == 503
+    stage.health.clear()
+    stage.apply(made)
+    assert Request().sent(stage).by == f"blue-{where}"
+
+
 def test_a_proxy_that_refuses_is_heard(stage: Stage, where: str) -> None:
     """In Envoy's own words; and it has not acked, so nobody would go on as if it had."""
     stage.apply(scene(where, build.service(node="blue")))
