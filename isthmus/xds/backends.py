@@ -14,7 +14,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
-from isthmus.values import ALPN_H1, ALPN_H2
+from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP
 from isthmus.xds import names, tls
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
@@ -33,10 +33,10 @@ _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 class Wire(NamedTuple):
-    """How HTTP travels to a backend."""
+    """How requests, or (without options) connections, travel to a backend."""
 
     alpn: str
-    options: Any
+    options: Any | None
 
 
 def _http1() -> Any:
@@ -55,15 +55,17 @@ def _http2() -> Any:
     return packed(out)
 
 
-H1, H2 = Wire(ALPN_H1, _http1()), Wire(ALPN_H2, _http2())
+H1, H2, RAW = Wire(ALPN_H1, _http1()), Wire(ALPN_H2, _http2()), Wire(ALPN_TCP, None)
 
 
 def wire(protocol: Protocol, *, permissive: bool) -> Wire:
-    """HTTP/2, but HTTP/1.1 for `http` where the mesh is permissive.
+    """HTTP/2, but HTTP/1.1 for `http` where the mesh is permissive, and bytes as they are for `tcp`.
 
     There an endpoint may be an application without a proxy, which speaks HTTP/1.1 only, and Envoy knows one protocol
     per backend, not per endpoint.
     """
+    if protocol is Protocol.TCP:
+        return RAW
     return H1 if permissive and protocol is Protocol.HTTP else H2
 
 
@@ -74,7 +76,8 @@ def backend(node: Node, listener: Listener, *, permissive: bool) -> Resource:
     secure = tls.upstream(node.identities, chosen.alpn)
     out.transport_socket.CopyFrom(secure)
     out.transport_socket_matches.extend(tls.matches(secure, permissive=permissive))
-    out.typed_extension_protocol_options[_OPTIONS].CopyFrom(chosen.options)
+    if chosen.options is not None:
+        out.typed_extension_protocol_options[_OPTIONS].CopyFrom(chosen.options)
     out.outlier_detection.CopyFrom(_declared(listener.outlier) if listener.outlier else _SANE)
     out.common_lb_config.CopyFrom(_NO_PANIC)
     out.close_connections_on_host_health_failure = True
@@ -85,8 +88,8 @@ def backend(node: Node, listener: Listener, *, permissive: bool) -> Resource:
 def app(listener: Listener) -> Resource:
     """The application behind a node's port; the listener's pool is its limit."""
     out = _discovered(names.app(listener.port), APP_CONNECT_TIMEOUT, listener.pool)
-    if listener.protocol is not Protocol.TCP:
-        options = (H1 if listener.protocol is Protocol.HTTP else H2).options
+    options = {Protocol.HTTP: H1, Protocol.TCP: RAW}.get(listener.protocol, H2).options
+    if options is not None:
         out.typed_extension_protocol_options[_OPTIONS].CopyFrom(options)
     return _resource(out)
 
