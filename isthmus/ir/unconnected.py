@@ -7,10 +7,7 @@ from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable
 from isthmus.model.key import Key
-
-HTTP_PORT = 15001
-"""Where a sidecar takes requests, unless its instance says another port."""
-
+from isthmus.values import OUTBOUND_PORT
 
 def found(said: Said) -> Iterator[Ineffective]:
     """All of it."""
@@ -48,7 +45,7 @@ def _unreached(port: int, own: set[int]) -> str | None:
     """Redirection (App Mesh's image) leads such connections past this; a listener beside the application cannot be."""
     if port in own:
         return f"port {port} is the node's own, so connections to it reach its application, unless they are redirected"
-    if port == HTTP_PORT:
+    if port == OUTBOUND_PORT:
         return f"port {port} is where proxies take HTTP, unless an instance says another"
     return None
 

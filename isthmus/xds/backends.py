@@ -29,7 +29,7 @@ CONNECT_TIMEOUT = 2000
 
 APP_CONNECT_TIMEOUT = 1000
 KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT = 30_000, 5_000
-_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 class Wire(NamedTuple):
@@ -77,7 +77,7 @@ def backend(node: Node, listener: Listener, *, permissive: bool) -> Resource:
     out.transport_socket.CopyFrom(secure)
     out.transport_socket_matches.extend(tls.matches(secure, permissive=permissive))
     if chosen.options is not None:
-        out.typed_extension_protocol_options[_OPTIONS].CopyFrom(chosen.options)
+        out.typed_extension_protocol_options[OPTIONS].CopyFrom(chosen.options)
     out.outlier_detection.CopyFrom(_declared(listener.outlier) if listener.outlier else _SANE)
     out.common_lb_config.CopyFrom(_NO_PANIC)
     out.close_connections_on_host_health_failure = True
@@ -90,7 +90,7 @@ def app(listener: Listener) -> Resource:
     out = _discovered(names.app(listener.port), APP_CONNECT_TIMEOUT, listener.pool)
     options = {Protocol.HTTP: H1, Protocol.TCP: RAW}.get(listener.protocol, H2).options
     if options is not None:
-        out.typed_extension_protocol_options[_OPTIONS].CopyFrom(options)
+        out.typed_extension_protocol_options[OPTIONS].CopyFrom(options)
     return _resource(out)
 
 
@@ -109,9 +109,9 @@ def inside() -> Resource:
         name=names.SELF,
         type=cluster_pb2.Cluster.STATIC,
         connect_timeout=lasting(APP_CONNECT_TIMEOUT),
-        circuit_breakers=_limits(Pool()),
+        circuit_breakers=limits(),
     )
-    out.typed_extension_protocol_options[_OPTIONS].CopyFrom(H2.options)
+    out.typed_extension_protocol_options[OPTIONS].CopyFrom(H2.options)
     out.load_assignment.cluster_name = names.SELF
     endpoint = out.load_assignment.endpoints.add().lb_endpoints.add().endpoint
     endpoint.address.envoy_internal_address.server_listener_name = names.OUTBOUND
@@ -125,12 +125,13 @@ def _discovered(name: str, connect: int, pool: Pool | None = None) -> cluster_pb
         type=cluster_pb2.Cluster.EDS,
         eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=ADS),
         connect_timeout=lasting(connect),
-        circuit_breakers=_limits(pool or Pool()),
+        circuit_breakers=limits(pool),
     )
 
 
-def _limits(pool: Pool) -> circuit_breaker_pb2.CircuitBreakers:
+def limits(pool: Pool | None = None) -> circuit_breaker_pb2.CircuitBreakers:
     """Envoy's own limits are 1024 each, which no user of App Mesh has ever met."""
+    pool = pool or Pool()
     threshold = circuit_breaker_pb2.CircuitBreakers.Thresholds(
         max_connections=_limit(pool.connections),
         max_pending_requests=_limit(pool.pending),

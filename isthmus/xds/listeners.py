@@ -16,8 +16,8 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP
-from isthmus.xds import names, slots, telemetry, tls
+from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
+from isthmus.xds import egress, names, slots, telemetry, tls
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
@@ -28,7 +28,6 @@ _Chain: TypeAlias = listener_components_pb2.FilterChain
 PLACEHOLDER, OUTBOUND_PLACEHOLDER = "127.0.0.1", "127.0.0.2"
 """Two, so that no node's port meets `outbound` when a real Envoy validates what is not localised yet."""
 
-OUTBOUND_PORT = 15001
 
 
 def inbound_http(mesh: str, port: int) -> Resource:
@@ -56,12 +55,15 @@ def outbound() -> Resource:
     """Where an application sends its requests: routed by Host header (design §9, without interception)."""
     out = _listening(names.OUTBOUND, OUTBOUND_PORT, base_pb2.OUTBOUND, inspect=False)
     out.address.socket_address.address = OUTBOUND_PLACEHOLDER
-    out.filter_chains.add(filters=[_http(_outbound())])
+    out.filter_chains.add(filters=[_http(_outbound(egress.resolving()))])
     return _resource(out)
 
 
 def outbound_inside() -> Resource:
-    """The same inside a gateway, reached without a TCP hop: App Mesh's own way of applying a service's routes."""
+    """The same inside a gateway, reached without a TCP hop: App Mesh's own way of applying a service's routes.
+
+    It lets nothing out: who may call a gateway could use it to call anyone.
+    """
     out = listener_pb2.Listener(name=names.OUTBOUND, traffic_direction=base_pb2.OUTBOUND)
     out.internal_listener.SetInParent()
     out.filter_chains.add(filters=[_http(_outbound())])
@@ -79,11 +81,14 @@ def ingress(port: int) -> Resource:
 
 
 def to_peer(cluster: str) -> Resource:
-    """The way to another cluster's gateways, one address per slot (design-notes 7). The TLS inside is not ours."""
+    """The way to another cluster's gateways, one address per slot (design-notes 7). The TLS inside is not ours.
+
+    How long a connection may be idle is for its two ends to say, and both ends of this one are in this process.
+    """
     name = names.to(cluster)
     out = listener_pb2.Listener(name=name, traffic_direction=base_pb2.OUTBOUND)
     out.internal_listener.SetInParent()
-    out.filter_chains.add(filters=[*slots.tcp_filters(name), piped(name, names.peer(cluster), None)])
+    out.filter_chains.add(filters=[*slots.tcp_filters(name), piped(name, names.peer(cluster), 0)])
     return _resource(out)
 
 
@@ -115,19 +120,21 @@ def _authenticated(mesh: str, alpn: str, filters: Iterable[_Filter]) -> _Chain:
     return _Chain(name=alpn, filter_chain_match=match, transport_socket=tls.downstream(mesh, alpn), filters=filters)
 
 
-def _outbound() -> hcm_pb2.HttpConnectionManager:
-    manager = _manager(names.OUTBOUND, names.OUTBOUND, _Hcm.AUTO, telemetry.OUTBOUND_PEER)
+def _outbound(*fixed: hcm_pb2.HttpFilter) -> hcm_pb2.HttpConnectionManager:
+    manager = _manager(names.OUTBOUND, names.OUTBOUND, _Hcm.AUTO, telemetry.OUTBOUND_PEER, *fixed)
     manager.strip_trailing_host_dot = True
     return manager
 
 
-def _manager(listener: str, routes: str, codec: int, peer: str) -> hcm_pb2.HttpConnectionManager:
+def _manager(
+    listener: str, routes: str, codec: int, peer: str, *fixed: hcm_pb2.HttpFilter
+) -> hcm_pb2.HttpConnectionManager:
     """What all HTTP chains have. Path treatment and websockets are App Mesh's (appmesh.md §3.1)."""
     return _Hcm(
         codec_type=codec,
         stat_prefix=listener,
         rds=hcm_pb2.Rds(config_source=ADS, route_config_name=routes),
-        http_filters=slots.http_filters(listener),
+        http_filters=slots.http_filters(listener, *fixed),
         http2_protocol_options=protocol_pb2.Http2ProtocolOptions(allow_connect=True),
         access_log=[telemetry.request_stats(peer)],
         tracing=telemetry.tracing(),

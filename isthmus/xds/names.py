@@ -15,6 +15,12 @@ IDENTITY, BUNDLE = "identity", "bundle"
 OUTBOUND, EAST_WEST, SELF = "outbound", "east-west", "self"
 """The listener for the application's requests, the gateway's between clusters, and the way back into `outbound`."""
 
+EGRESS = "egress"
+"""The cluster for what is in no mesh, and what is remembered of DNS for it."""
+
+OWN_PORT = "egress/own-port"
+"""The route that keeps a proxy from calling itself."""
+
 IMAGE_INBOUND = "lds_ingress_0.0.0.0_15000"
 """Where App Mesh's image takes all that comes for the application: App Mesh's own name (appmesh.md §3.1)."""
 

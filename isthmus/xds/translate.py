@@ -13,7 +13,7 @@ from isthmus.ir import tcp as ir_tcp
 from isthmus.ir.mesh import ClusterMesh, Gateway, Listener, Node, Protocol, Service
 from isthmus.ir.services import called
 from isthmus.ir.tcp import Claim
-from isthmus.xds import backends, directory, east_west, listeners, names, routes, slots, tcp
+from isthmus.xds import backends, directory, east_west, egress, listeners, names, routes, slots, tcp
 from isthmus.xds.slots import Layer
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
 
@@ -72,14 +72,22 @@ class _Translation:
     def _calling(self, node: Node) -> Half:
         services = self._known(node.services)
         listener = self._once("outbound", listeners.outbound)
-        table = self._once(("table", services), lambda: routes.outbound(self._hosts(services)))
+        table = self._once(("table", services), lambda: routes.outbound(self._hosts(services), otherwise=self._out()))
         claims = ir_tcp.claims(self._ir.services[name] for name in services)
         piped = (resource for claim in claims for resource in self._connected(claim))
         reached = self._reached(services, ir_tcp.called(claims))
-        return listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *piped, *reached
+        return listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *piped, *reached, *self._egress()
+
+    def _out(self) -> tuple[Any, ...]:
+        """The routes for what is no backend."""
+        return egress.routes() if self._ir.lets_out else ()
+
+    def _egress(self) -> Half:
+        return (self._once("egress", egress.cluster),) if self._ir.lets_out else ()
 
     def _connected(self, claim: Claim) -> Half:
-        return self._once(claim, lambda: (*tcp.outbound(claim), *self._slots(names.outbound_tcp(claim.port.port), Layer.TCP)))
+        filled = self._slots(names.outbound_tcp(claim.port.port), Layer.TCP)
+        return self._once(claim, lambda: (*tcp.outbound(claim), *filled))
 
     def _gateway(self, gateway: Gateway) -> Half:
         services = self._known(gateway.services)
