@@ -18,9 +18,10 @@ from tests import build
 from tests.contract.agent import bootstraps
 from tests.contract.agent.imaging import FRONT, Customer, Keys, settings, signed
 from tests.contract.agent.rig import Joined, instance, until
+from tests.contract.envoy.applications import App
+from tests.contract.envoy.asking import ask, free_port
 from tests.contract.envoy.feeding import Running
 from tests.contract.envoy.older import older
-from tests.contract.envoy.world import App, ask, free_port
 from tests.until import until as wait_until
 
 ENVOY, BLUE, GREEN = "127.84.0.1", "127.84.0.2", "127.84.0.3"
