@@ -16,7 +16,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from isthmus.ir.mesh import TcpPort
 from isthmus.ir.tcp import Claim
 from isthmus.xds import names, slots
-from isthmus.xds.listeners import OUTBOUND_PLACEHOLDER
+from isthmus.xds.listeners import TCP_PLACEHOLDER
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
@@ -34,7 +34,7 @@ def outbound(claim: Claim) -> tuple[Resource, Resource]:
 def _listener(claim: Claim) -> Resource:
     name = names.outbound_tcp(claim.port.port)
     out = listener_pb2.Listener(name=name, traffic_direction=base_pb2.OUTBOUND)
-    out.address.socket_address.address = OUTBOUND_PLACEHOLDER
+    out.address.socket_address.address = TCP_PLACEHOLDER
     out.address.socket_address.port_value = claim.port.port
     out.filter_chains.add(filters=[*slots.tcp_filters(name), _discovered(names.tcp(claim.service, claim.port.port))])
     return Resource(Type.LISTENER, name, out.SerializeToString(deterministic=True))
