@@ -111,12 +111,14 @@ class Service:
     """A virtual service as callers see it.
 
     `routes`: what is tried for the bare name. `ports`: what is tried where the name is followed by that port, empty
-    unless ports differ; then no other port has an answer. `tcp`: the ports that take connections, sorted.
+    unless ports differ; then no other port has an answer. `listens`: the ports that its provider says for requests.
+    `tcp`: the ports that take connections, sorted.
     """
 
     name: str
     routes: tuple[Route, ...] = ()
     ports: tuple[tuple[int, tuple[Route, ...]], ...] = ()
+    listens: tuple[int, ...] = ()
     tcp: tuple[TcpPort, ...] = ()
 
     @property

@@ -48,7 +48,7 @@ def _by_port(name: str, ports: Sequence[int], routes: Callable[[int], tuple[Rout
     if not ports:
         return Service(name)
     bare = routes(WEB if WEB in ports else ports[0])
-    return Service(name, bare, tuple((port, routes(port)) for port in ports) if len(ports) > 1 else ())
+    return Service(name, bare, tuple((port, routes(port)) for port in ports) if len(ports) > 1 else (), tuple(ports))
 
 
 def _provided(node: str, port: int) -> tuple[Route, ...]:

@@ -8,6 +8,8 @@ A name may lead back to where the request came from. The port that is called is 
 changes: so a proxy that refuses its own port never calls itself, and two that call each other are refused by the second.
 """
 
+from collections.abc import Iterable
+
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from envoy.extensions.clusters.dynamic_forward_proxy.v3 import cluster_pb2 as forward_pb2
@@ -28,6 +30,7 @@ WEB = 80
 
 FILTER = "envoy.filters.http.dynamic_forward_proxy"
 OWN_PORT = "isthmus: that is this proxy's own port"
+_SAID, _PORTS = "isthmus", "ports"
 TIMEOUT, RETRIES = 15_000, 2
 MOST_HOSTS, MOST_LOOKUPS = 1024, 1024
 REFRESH, FORGOTTEN = 60_000, 300_000
@@ -55,17 +58,31 @@ def cluster() -> Resource:
     return Resource(Type.CLUSTER, out.name, out.SerializeToString(deterministic=True))
 
 
-def routes() -> tuple[route_components_pb2.Route, route_components_pb2.Route]:
-    """Out, unless it is to the proxy itself."""
+def routes(ports: Iterable[int]) -> tuple[route_components_pb2.Route, route_components_pb2.Route]:
+    """Out, unless it is to the proxy itself.
+
+    `ports`: those on which backends take requests. Envoy does nothing with them; where everything is redirected to one
+    listener they tell requests from other protocols (`isthmus.xds.aws_outbound`).
+    """
     own = route_components_pb2.Route(name=names.OWN_PORT, match=_at(OUTBOUND_PORT))
     own.direct_response.status = 404
     own.direct_response.body.inline_string = OWN_PORT
     out = route_components_pb2.Route(name=names.EGRESS, match=route_components_pb2.RouteMatch(prefix="/"))
+    out.metadata.filter_metadata[_SAID].fields[_PORTS].list_value.extend(sorted({WEB, *ports}))
     out.route.cluster = names.EGRESS
     out.route.timeout.CopyFrom(lasting(TIMEOUT))
     out.route.retry_policy.retry_on = "connect-failure"
     out.route.retry_policy.num_retries.value = RETRIES
     return own, out
+
+
+def ports(table: Resource) -> tuple[int, ...] | None:
+    """The ports on which there are requests, as `routes` said them; None if nothing is let out."""
+    for host in route_pb2.RouteConfiguration.FromString(table.body).virtual_hosts:
+        for route in host.routes:
+            if route.name == names.EGRESS:
+                return tuple(int(port) for port in route.metadata.filter_metadata[_SAID].fields[_PORTS].list_value)
+    return None
 
 
 def localised(table: Resource, port: int) -> Resource:

@@ -18,6 +18,9 @@ OUTBOUND, EAST_WEST, SELF = "outbound", "east-west", "self"
 EGRESS = "egress"
 """The cluster for what is in no mesh, and what is remembered of DNS for it."""
 
+ORIGINAL = "original"
+"""Wherever a redirected connection was going; App Mesh's image only."""
+
 OWN_PORT = "egress/own-port"
 """The route that keeps a proxy from calling itself."""
 
