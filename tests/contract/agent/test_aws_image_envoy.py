@@ -119,7 +119,7 @@ async def test_an_envoy_serves_calls_and_follows(
     async with joined.agent.run(aws_image=where), running(shape(where, customer), program) as proxy:
         await host.reaches(host.port, "anything", "front")
         said = await asyncio.to_thread(
-            lambda: ask(ENVOY, host.port, "anything", x_forwarded_client_cert="URI=spiffe://a")
+            lambda: ask(ENVOY, host.port, "anything", headers={"x-forwarded-client-cert": "URI=spiffe://a"})
         )
         assert "x-forwarded-client-cert" not in said.said["headers"], "nobody has shown who he is"
         await host.reaches(host.capture.outbound, "colors.local", "blue")
