@@ -52,7 +52,9 @@ def router_ports(router: str, said: Said) -> tuple[int, ...]:
 
 def first(router: str, port: int, said: Said) -> str | None:
     """The tcp route that has all connections of a port of a router; of equal priorities, one that names the port."""
-    found = ((_order(name, spec, route), name) for name, spec, route in tcp_routes(router, said) if _is_for(route, port))
+    found = (
+        (_order(name, spec, route), name) for name, spec, route in tcp_routes(router, said) if _is_for(route, port)
+    )
     return min(found, default=(None, None))[1]
 
 
