@@ -7,6 +7,7 @@ did in App Mesh; the bare name means port 80 if there is one, else the first. Wh
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from isthmus.incremental import Lookup
 from isthmus.ir import tcp
 from isthmus.ir.matches import of_route, specificity
 from isthmus.ir.mesh import Match, Route, Service, Target
@@ -15,6 +16,7 @@ from isthmus.ir.retries import BY_DEFAULT, retry
 from isthmus.ir.said import Said
 from isthmus.model.kinds.route import RouteSpec, TcpRoute, WeightedTarget
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
+from isthmus.model.kinds.virtual_service import VirtualServiceSpec
 
 WEB = 80
 """The port that a bare name stands for (RFC 9110 §4.2.1)."""
@@ -26,6 +28,25 @@ LAST = 1001
 def askable(name: str) -> bool:
     """Whether a request can name a service: Envoy takes other names for patterns or refuses them."""
     return name.isprintable() and not any(c.isspace() or c in "*/" for c in name)
+
+
+class Askable:
+    """The services that a request can name; the others are in nobody's table, for Envoy would refuse all of it."""
+
+    def __init__(self, services: Lookup[VirtualServiceSpec]) -> None:
+        self._services = services
+
+    def __getitem__(self, name: str, /) -> VirtualServiceSpec:
+        if not askable(name):
+            raise KeyError(name)
+        return self._services[name]
+
+    def __contains__(self, name: object, /) -> bool:
+        return isinstance(name, str) and askable(name) and name in self._services
+
+    def get(self, name: str, /) -> VirtualServiceSpec | None:
+        """None if there is none."""
+        return self._services.get(name) if askable(name) else None
 
 
 def service(name: str, said: Said) -> Service:
@@ -56,7 +77,7 @@ def _provided(node: str, port: int) -> tuple[Route, ...]:
 
 
 def _by_router(name: str, router: str, said: Said) -> Service:
-    listed = sorted(said.routes.get(router, {}).items(), key=_order)
+    listed = sorted((said.routes.get(router) or {}).items(), key=_order)
     spec = said.routers.get(router)
     listens = tuple(m.port for m in spec.ports if m.protocol != "tcp") if spec else ()
     if spec is None or not spec.ports:

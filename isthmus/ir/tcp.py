@@ -6,10 +6,10 @@ their own a caller tells them apart by the port alone, as it did in App Mesh (ap
 port, the first by name has it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from isthmus.ir.mesh import Service, Target, TcpPort
+from isthmus.ir.mesh import Target, TcpPort
 from isthmus.ir.nodes import milliseconds
 from isthmus.ir.said import Said
 from isthmus.model.kinds.route import RouteSpec, TcpRoute, WeightedTarget
@@ -60,7 +60,7 @@ def first(router: str, port: int, said: Said) -> str | None:
 
 def tcp_routes(router: str, said: Said) -> Iterator[tuple[str, RouteSpec, TcpRoute]]:
     """The tcp routes of a router, by name."""
-    for name, spec in sorted(said.routes.get(router, {}).items()):
+    for name, spec in sorted((said.routes.get(router) or {}).items()):
         if isinstance(spec.route, TcpRoute):
             yield name, spec, spec.route
 
@@ -73,12 +73,12 @@ def target_port(target: WeightedTarget, port: int | None, said: Said) -> int | N
     return port if port in listened else next(iter(listened), None)
 
 
-def claims(services: Iterable[Service]) -> tuple[Claim, ...]:
-    """Which of the services that one caller knows has which port, by port."""
+def claims(services: Mapping[str, Sequence[TcpPort]]) -> tuple[Claim, ...]:
+    """Which of the services that one caller knows, each with its ports, has which port; by port."""
     taken: dict[int, Claim] = {}
-    for service in sorted(services, key=lambda s: s.name):
-        for port in service.tcp:
-            taken.setdefault(port.port, Claim(service.name, port))
+    for name in sorted(services):
+        for port in services[name]:
+            taken.setdefault(port.port, Claim(name, port))
     return tuple(taken[port] for port in sorted(taken))
 
 

@@ -5,38 +5,27 @@ from collections.abc import Iterator
 from isthmus.ir import tcp
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
-from isthmus.ir.services import askable
+from isthmus.ir.services import Askable
 from isthmus.model.key import Key
+from isthmus.model.kinds.gateway_route import GatewayRouteSpec
+from isthmus.model.kinds.route import RouteSpec
+from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.values import OUTBOUND_PORT
 
 
-def found(said: Said) -> Iterator[Ineffective]:
-    """All of it."""
-    for node in said.nodes:
-        yield from of_node(node, said)
-    for router in said.routes:
-        yield from of_router(router, said)
-    for gateway in said.gateway_routes:
-        yield from of_gateway(gateway, said)
-
-
-def of_node(node: str, said: Said) -> Iterator[Ineffective]:
+def of_node(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective]:
     """Ports of a node's backends on which it cannot reach them."""
-    spec = said.nodes[node]
     backends = [backend.virtual_service for backend in spec.backends or ()]
     listed = [(i, backend.service) for i, backend in enumerate(backends) if backend is not None]
-    known = {name: tcp.ports(name, said) for _, name in listed if name in said.services and askable(name)}
-    has: dict[int, str] = {}
-    for name in sorted(known):
-        for port in known[name]:
-            has.setdefault(port.port, name)
+    askable = Askable(said.services)
+    known = {name: tcp.ports(name, said) for _, name in listed if name in askable}
+    has = {claim.port.port: claim.service for claim in tcp.claims(known)}
     own = {mapping.port for mapping in spec.ports}
     for i, name in listed:
         for port in known.get(name, ()):
             reason = _unreached(port.port, own) if has[port.port] == name else _had(port.port, has[port.port])
             if reason is not None:
-                at = f"/spec/backends/{i}/virtualService/virtualServiceName"
-                yield Ineffective(Key("VirtualNode", node), at, reason)
+                yield Ineffective(key, f"/spec/backends/{i}/virtualService/virtualServiceName", reason)
 
 
 def _had(port: int, by: str) -> str:
@@ -52,31 +41,27 @@ def _unreached(port: int, own: set[int]) -> str | None:
     return None
 
 
-def of_router(router: str, said: Said) -> Iterator[Ineffective]:
-    """Tcp routes that no connection reaches, and targets that none of their connections can be led to."""
+def of_route(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
+    """A tcp route that no connection reaches, and targets that none of its connections can be led to."""
+    router = key.parent or ""
     ports = tcp.router_ports(router, said)
-    winners = {tcp.first(router, port, said) for port in ports}
-    for name, spec, _ in tcp.tcp_routes(router, said):
-        key = Key("Route", name, router)
-        if not ports:
-            yield Ineffective(key, "/spec/tcpRoute", f"virtual router {router} has no tcp listener to take connections")
-        elif name not in winners:
-            yield Ineffective(key, "/spec/tcpRoute", "another route comes before it and has all connections")
-        for pointer, target in spec.targets:
-            if tcp.target_port(target, None, said) is None:
-                reason = f"virtual node {target.virtual_node} has no listener that a tcp route can lead to"
-                yield Ineffective(key, pointer, reason)
+    if not ports:
+        yield Ineffective(key, "/spec/tcpRoute", f"virtual router {router} has no tcp listener to take connections")
+    elif key.name not in {tcp.first(router, port, said) for port in ports}:
+        yield Ineffective(key, "/spec/tcpRoute", "another route comes before it and has all connections")
+    for pointer, target in spec.targets:
+        if tcp.target_port(target, None, said) is None:
+            reason = f"virtual node {target.virtual_node} has no listener that a tcp route can lead to"
+            yield Ineffective(key, pointer, reason)
 
 
-def of_gateway(gateway: str, said: Said) -> Iterator[Ineffective]:
-    """Gateway routes to services that speak tcp only: App Mesh's gateways take requests, not connections."""
-    for name, spec in said.gateway_routes[gateway].items():
-        for chosen in spec.chosen:
-            service = chosen.route.action.target.virtual_service.virtual_service_name
-            if _speaks_tcp_only(service, said):
-                at = f"/spec/{chosen.member}/action/target/virtualService/virtualServiceName"
-                reason = f"virtual service {service} speaks tcp only, which gateways do not route"
-                yield Ineffective(Key("GatewayRoute", name, gateway), at, reason)
+def of_gateway_route(key: Key, spec: GatewayRouteSpec, said: Said) -> Iterator[Ineffective]:
+    """A gateway route to a service that speaks tcp only: App Mesh's gateways take requests, not connections."""
+    for chosen in spec.chosen:
+        service = chosen.route.action.target.virtual_service.virtual_service_name
+        if _speaks_tcp_only(service, said):
+            at = f"/spec/{chosen.member}/action/target/virtualService/virtualServiceName"
+            yield Ineffective(key, at, f"virtual service {service} speaks tcp only, which gateways do not route")
 
 
 def _speaks_tcp_only(service: str, said: Said) -> bool:
@@ -84,6 +69,5 @@ def _speaks_tcp_only(service: str, said: Said) -> bool:
     if spec is None or spec.provider is None:
         return False
     provider = spec.provider.key
-    listed = said.nodes if provider.kind == "VirtualNode" else said.routers
-    protocols = {m.protocol for m in listed[provider.name].ports} if provider.name in listed else set()
-    return protocols == {"tcp"}
+    found = (said.nodes if provider.kind == "VirtualNode" else said.routers).get(provider.name)
+    return found is not None and {m.protocol for m in found.ports} == {"tcp"}

@@ -58,8 +58,8 @@ def cluster() -> Resource:
     return Resource(Type.CLUSTER, out.name, out.SerializeToString(deterministic=True))
 
 
-def routes(ports: Iterable[int]) -> tuple[route_components_pb2.Route, route_components_pb2.Route]:
-    """Out, unless it is to the proxy itself.
+def routes(ports: Iterable[int]) -> tuple[bytes, bytes]:
+    """Out, unless it is to the proxy itself; each route as bytes.
 
     `ports`: those on which backends take requests. Envoy does nothing with them; where everything is redirected to one
     listener they tell requests from other protocols (`isthmus.xds.aws_outbound`).
@@ -73,7 +73,7 @@ def routes(ports: Iterable[int]) -> tuple[route_components_pb2.Route, route_comp
     out.route.timeout.CopyFrom(lasting(TIMEOUT))
     out.route.retry_policy.retry_on = "connect-failure"
     out.route.retry_policy.num_retries.value = RETRIES
-    return own, out
+    return own.SerializeToString(deterministic=True), out.SerializeToString(deterministic=True)
 
 
 def ports(table: Resource) -> tuple[int, ...] | None:
