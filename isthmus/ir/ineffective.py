@@ -7,6 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from isthmus.ir import unconnected
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, target_port
@@ -23,11 +24,9 @@ Shape = bool | str | Mapping[str, Any]
 """True: effective. A text: why it is not. A mapping, by Python name: as its members say."""
 
 _TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
-_TCP = "TCP services are not routed yet: they need an address of their own"
 _LOGGING = "access logs to a file are not written yet"
 _HEALTH = "active health checks are not made yet; outlier detection and the agents' view of instances are"
 _DISCOVERY = "instances come from bindings; addresses in DNS and Cloud Map are not resolved yet"
-_EGRESS = "requests to what is not in the mesh are not let out yet"
 _FOUND = "workloads are found by the instances file only"
 
 _ALL = True
@@ -58,7 +57,7 @@ EFFECTIVE: Mapping[str, Shape] = {
         "http_route": _ROUTE,
         "http2_route": _ROUTE,
         "grpc_route": _ROUTE,
-        "tcp_route": _TCP,
+        "tcp_route": {"action": _ALL, "match": _ALL, "timeout": _ALL},
         "priority": _ALL,
     },
     "VirtualGateway": {
@@ -80,10 +79,7 @@ EFFECTIVE: Mapping[str, Shape] = {
 
 def of_mesh(said: Said) -> Iterator[Ineffective]:
     """What the mesh's own spec says without effect; pointers are into the document, `/spec/…`."""
-    mesh = Key("Mesh", said.mesh)
-    yield from _unread(mesh, said.spec, EFFECTIVE["Mesh"], "/spec")
-    if said.spec.egress_filter is not None and said.spec.egress_filter.type == "ALLOW_ALL":
-        yield Ineffective(mesh, "/spec/egressFilter/type", _EGRESS)
+    yield from _unread(Key("Mesh", said.mesh), said.spec, EFFECTIVE["Mesh"], "/spec")
 
 
 def of_document(key: Key, spec: Spec, said: Said) -> Iterator[Ineffective]:
@@ -116,6 +112,7 @@ def _callers(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffectiv
         if service is not None and service.service not in said.services:
             at = f"/spec/backends/{i}/virtualService/virtualServiceName"
             yield Ineffective(key, at, f"there is no virtual service {service.service} yet")
+    yield from unconnected.of_node(key, spec, said)
 
 
 def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineffective]:
@@ -130,10 +127,7 @@ def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineff
     provider = spec.provider.key
     found = (said.nodes if provider.kind == "VirtualNode" else said.routers).get(provider.name)
     ports = found.ports if found is not None else ()
-    tcp = [m for m in ports if m.protocol == "tcp"]
-    if tcp and len(tcp) == len(ports):
-        yield Ineffective(key, "/spec/provider", _TCP)
-    elif not ports and provider.kind == "VirtualNode":
+    if not ports and provider.kind == "VirtualNode":
         reason = f"virtual node {provider.name} has no listener, so nothing answers"
         yield Ineffective(key, "/spec/provider", reason)
 
@@ -141,6 +135,7 @@ def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineff
 def _targets(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
     yield from _tunnels(key, spec, said)
     if isinstance(spec.route, TcpRoute):
+        yield from unconnected.of_route(key, spec, said)
         return
     for pointer, target in spec.targets:
         if target_port(target, None, said) is None:
@@ -153,6 +148,11 @@ def _tunnels(key: Key, spec: RouteSpec | GatewayRouteSpec, _said: Said) -> Itera
     for chosen in spec.chosen:
         if getattr(chosen.route.match, "method", None) == "CONNECT":
             yield Ineffective(key, f"/spec/{chosen.member}/match/method", "CONNECT requests are not routed yet")
+
+
+def _entries(key: Key, spec: GatewayRouteSpec, said: Said) -> Iterator[Ineffective]:
+    yield from _tunnels(key, spec, said)
+    yield from unconnected.of_gateway_route(key, spec, said)
 
 
 def _placed(key: Key, spec: PlacementSpec, said: Said) -> Iterator[Ineffective]:
@@ -175,7 +175,7 @@ _AMONG: Mapping[str, Callable[[Key, Any, Said], Iterator[Ineffective]]] = {
     "VirtualNode": _callers,
     "VirtualService": _providers,
     "Route": _targets,
-    "GatewayRoute": _tunnels,
+    "GatewayRoute": _entries,
     "Placement": _placed,
     "Binding": _bound,
 }

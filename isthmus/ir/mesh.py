@@ -98,16 +98,29 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class TcpPort:
+    """Connections to a port go to the targets by weight. `of`: (router, route), or None for a node that provides."""
+
+    port: int
+    of: tuple[str, str] | None
+    targets: tuple[Target, ...]
+    idle: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A virtual service as callers see it.
 
     `routes`: what is tried for the bare name. `ports`: what is tried where the name is followed by that port, empty
-    unless ports differ; then no other port has an answer.
+    unless ports differ; then no other port has an answer. `listens`: the ports that its provider says for requests.
+    `tcp`: the ports that take connections, sorted.
     """
 
     name: str
     routes: tuple[Route, ...] = ()
     ports: tuple[tuple[int, tuple[Route, ...]], ...] = ()
+    listens: tuple[int, ...] = ()
+    tcp: tuple[TcpPort, ...] = ()
 
     @property
     def all_routes(self) -> tuple[Route, ...]:
@@ -226,6 +239,7 @@ class ClusterMesh:
     """One mesh in one cluster. `nodes` are all of the mesh; `domains` lacks the cluster if the mesh is not there.
 
     What is looked up by name is resolved when it is asked for. `account` and `region` are those of the mesh's ARN.
+    `lets_out`: whether nodes may call what is no backend of theirs.
     """
 
     id: UUID
@@ -236,6 +250,7 @@ class ClusterMesh:
     suffix: str
     cluster: str
     permissive: bool
+    lets_out: bool
     minors: tuple[str, ...]
     domains: Mapping[str, str]
     peers: tuple[Peer, ...]

@@ -75,8 +75,11 @@ def hosts(service: Service) -> tuple[Hosted, ...]:
     return bare, *ported
 
 
-def outbound(virtual_hosts: Iterable[Hosted]) -> Resource:
-    """What an application may call; anything else is a 404 that says whose it is. Host names do not know case."""
+def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()) -> Resource:
+    """What an application may call; anything else is a 404 that says whose it is. Host names do not know case.
+
+    `otherwise`: routes, as bytes, that are tried for any other name.
+    """
     kept: list[bytes] = []
     taken: set[str] = set()
     for host in virtual_hosts:
@@ -84,7 +87,7 @@ def outbound(virtual_hosts: Iterable[Hosted]) -> Resource:
         if not domains & taken:
             taken |= domains
             kept.append(host.body)
-    return _table([*kept, _otherwise(())])
+    return _table([*kept, _otherwise(otherwise)])
 
 
 def inside(by_header: Iterable[bytes]) -> Resource:
