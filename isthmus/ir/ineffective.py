@@ -7,6 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from isthmus.ir import health
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, target_port
@@ -21,7 +22,10 @@ Shape = bool | str | Mapping[str, Any]
 _TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
 _TCP = "TCP services are not routed yet: they need an address of their own"
 _LOGGING = "access logs to a file are not written yet"
-_HEALTH = "active health checks are not made yet; outlier detection and the agents' view of instances are"
+_NO_CLIENT = (
+    "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
+    " set it at what stands before the gateway, such as a load balancer"
+)
 _DISCOVERY = "instances come from bindings; addresses in DNS and Cloud Map are not resolved yet"
 _EGRESS = "requests to what is not in the mesh are not let out yet"
 _FOUND = "workloads are found by the instances file only"
@@ -42,7 +46,7 @@ EFFECTIVE: Mapping[str, Shape] = {
             "timeout": {"http": _ALL, "http2": _ALL, "grpc": _ALL, "tcp": _ALL},
             "connection_pool": _ALL,
             "outlier_detection": _ALL,
-            "health_check": _HEALTH,
+            "health_check": _ALL,
             "tls": _TLS,
         },
         "logging": _LOGGING,
@@ -61,8 +65,8 @@ EFFECTIVE: Mapping[str, Shape] = {
         "backend_defaults": _TLS,
         "listeners": {
             "port_mapping": _ALL,
-            "connection_pool": "limits of a gateway's own listeners are not applied yet",
-            "health_check": "a gateway's own health check is not made yet",
+            "connection_pool": _ALL,
+            "health_check": _NO_CLIENT,
             "tls": _TLS,
         },
         "logging": _LOGGING,
@@ -82,6 +86,8 @@ def found(definition: Definition, said: Said, attached: frozenset[str]) -> Itera
         yield Ineffective(mesh, "/spec/egressFilter/type", _EGRESS)
     for key, document in definition.documents.items():
         yield from _unread(key, document.spec, EFFECTIVE.get(key.kind, {}), "/spec")
+    for node, spec in said.nodes.items():
+        yield from health.without_effect(node, spec)
     yield from _callers(said)
     yield from _providers(said)
     yield from _targets(said)

@@ -4,7 +4,8 @@ Priorities: this cluster, then others of its region, then the rest; Envoy wants 
 that only runs elsewhere begins at 0 there. Inside a cluster, and between clusters of one network, instances are called
 directly; otherwise each slot is an address of its own behind the internal listener `to/<cluster>`, because through one
 shared address a single instance would get every request (design-notes 7). Health is said, not hidden: leaving unhealthy
-endpoints out would keep the share of healthy ones at 100 % and nothing would spill over (design-notes 23).
+endpoints out would keep the share of healthy ones at 100 % and nothing would spill over (design-notes 23). Nobody asks
+other clusters' instances whether they are well: N callers here times M there would pay for each answer between regions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -166,14 +167,15 @@ def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -
     level = 1 if cluster.region == here.region else 2
     if node.count > len(node.slots):
         endpoint = _through(cluster.name, ANY, backend, mesh)
-        yield _Place(level, cluster.region, cluster.name, ""), _weighed(endpoint, "healthy", node.count, MTLS)
+        place = _Place(level, cluster.region, cluster.name, "")
+        yield place, _unasked(_weighed(endpoint, "healthy", node.count, MTLS))
         return
     for slot in node.slots:
         if backend.port in slot.ports:
             endpoint = _direct(slot, backend, mesh) if cluster.network == here.network else None
             endpoint = endpoint or _through(cluster.name, slot.slot, backend, mesh)
             place = _Place(level, cluster.region, cluster.name, slot.zone)
-            yield place, _weighed(endpoint, slot.health, slot.weight, MTLS)
+            yield place, _unasked(_weighed(endpoint, slot.health, slot.weight, MTLS))
 
 
 def _direct(slot: RemoteSlot, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint | None:
@@ -228,6 +230,12 @@ def _weighed(
     if transport is not None:
         out.metadata.CopyFrom(_TRANSPORT[transport])
     return out
+
+
+def _unasked(endpoint: endpoint_components_pb2.LbEndpoint) -> endpoint_components_pb2.LbEndpoint:
+    """Without the active health checks that its backend may have."""
+    endpoint.endpoint.health_check_config.disable_active_health_check = True
+    return endpoint
 
 
 def _metadata(transport: str) -> base_pb2.Metadata:

@@ -84,7 +84,8 @@ def outbound(virtual_hosts: Iterable[_Host], *, otherwise: Sequence[_Route] = ()
 
 def ingress(listener: GatewayListener, services: Mapping[str, Service]) -> Resource:
     """A gateway's port: one virtual host for all names, so that priorities hold across them; names are conditions."""
-    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service))]
+    inside = names.inside(listener.port)
+    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service), inside)]
     name = names.ingress(listener.port)
     return _resource(name, [_Host(name=name, domains=["*"], routes=routes)])
 
@@ -112,7 +113,7 @@ def _asked(route: GatewayRoute, service: Service) -> str:
     return f"{service.name}:{route.port}" if service.ports and route.port is not None else service.name
 
 
-def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
+def _into_mesh(said: GatewayRoute, service: Service | None, inside: str) -> Iterator[_Route]:
     for match in _spellings(said):
         name = names.gateway_route(*said.of)
         if service is None:
@@ -121,7 +122,7 @@ def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
             yield out
             continue
         out = _Route(name=name, match=matched(match))
-        out.route.cluster = names.SELF
+        out.route.cluster = inside
         _limit(out.route, 0, None)
         if said.path is not None and said.path != match.path:
             out.route.prefix_rewrite = said.path

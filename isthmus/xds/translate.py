@@ -76,11 +76,12 @@ class _Translation:
     def _gateway(self, gateway: Gateway) -> Half:
         services = self._known(gateway.services)
         table = routes.outbound(self._hosts(services), otherwise=tuple(routes.by_header(gateway, self._ir.services)))
-        inside = self._once("outbound inside", listeners.outbound_inside), table, self._once("self", backends.inside)
-        out = [*inside, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(services)]
+        out = [self._once("outbound inside", listeners.outbound_inside), table]
+        out += [*self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(services)]
         for listener in gateway.listeners:
             name = names.ingress(listener.port)
             out += listeners.ingress(listener.port), routes.ingress(listener, self._ir.services)
+            out.append(backends.inside(listener))
             out += self._slots(name, Layer.HTTP)
         return tuple(out)
 
