@@ -6,6 +6,7 @@ the question (appmesh.md §3.3); here a node is asked once for all services that
 
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from isthmus.ir.mesh import HealthCheck, Ineffective, Protocol
 from isthmus.model.key import Key
@@ -14,6 +15,8 @@ from isthmus.model.kinds.virtual_node import Listener, VirtualNodeSpec
 ANY_PATH, ANY_HOST = "/", "localhost"
 
 _HOST = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]{0,251}[0-9A-Za-z_])?")
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+"""What a path is made of; all else is escaped (RFC 3986 §2.1). Envoy refuses a check with control characters in it."""
 _WITH_PATH = frozenset({Protocol.HTTP, Protocol.HTTP2})
 
 NO_GRPC = (
@@ -32,7 +35,7 @@ def health_check(node: str, spec: VirtualNodeSpec, listener: Listener) -> Health
     return HealthCheck(
         protocol=protocol,
         host=_host(node, spec),
-        path=(said.path or ANY_PATH) if protocol in _WITH_PATH else "",
+        path=quote(said.path or ANY_PATH, safe=_VISIBLE) if protocol in _WITH_PATH else "",
         interval=said.interval_millis,
         timeout=said.timeout_millis,
         healthy=said.healthy_threshold,

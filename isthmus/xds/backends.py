@@ -82,7 +82,7 @@ def backend(node: Node, listener: Listener, *, permissive: bool) -> Resource:
     out.common_lb_config.CopyFrom(_NO_PANIC)
     out.close_connections_on_host_health_failure = True
     out.upstream_connection_options.tcp_keepalive.keepalive_time.value = KEEPALIVE_INTERVAL // 1000
-    out.health_checks.extend(health.checks(listener, http2=chosen is H2))
+    out.health_checks.extend(health.of_instances(listener, http2=chosen is H2))
     out.ignore_health_on_host_removal = bool(out.health_checks)  # an instance that is gone is gone, however well
     return _resource(out)
 
@@ -94,7 +94,7 @@ def app(listener: Listener) -> Resource:
     if listener.protocol is not Protocol.TCP or health.needs_http2(listener):
         out.typed_extension_protocol_options[_OPTIONS].CopyFrom(chosen.options)
     if listener.check is not None:
-        out.health_checks.extend(health.checks(listener, http2=chosen is H2))
+        out.health_checks.extend(health.of_application(listener, http2=chosen is H2))
         out.common_lb_config.CopyFrom(_NO_PANIC)
     return _resource(out)
 

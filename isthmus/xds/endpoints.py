@@ -4,8 +4,11 @@ Priorities: this cluster, then others of its region, then the rest; Envoy wants 
 that only runs elsewhere begins at 0 there. Inside a cluster, and between clusters of one network, instances are called
 directly; otherwise each slot is an address of its own behind the internal listener `to/<cluster>`, because through one
 shared address a single instance would get every request (design-notes 7). Health is said, not hidden: leaving unhealthy
-endpoints out would keep the share of healthy ones at 100 % and nothing would spill over (design-notes 23). Nobody asks
-other clusters' instances whether they are well: N callers here times M there would pay for each answer between regions.
+endpoints out would keep the share of healthy ones at 100 % and nothing would spill over (design-notes 23).
+
+Where a backend has active health checks, only instances of this cluster are asked, because N callers times M instances
+would pay for each answer between regions; and of these only those said to be healthy, because a backend that comes or
+changes waits for its first answers, and so does a proxy that starts (docs/decisions/010).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -155,10 +158,13 @@ def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -
     port = instance.ports.get(backend.port)
     if port is not None:
         slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
-        endpoint = _at(instance.address, port, _sni(slot, backend, mesh))
-        yield place, _weighed(endpoint, instance.health, instance.weight, MTLS)
+        endpoint, transport = _at(instance.address, port, _sni(slot, backend, mesh)), MTLS
     elif mesh.permissive:
-        yield place, _weighed(_at(instance.address, backend.port), instance.health, instance.weight, PLAINTEXT)
+        endpoint, transport = _at(instance.address, backend.port), PLAINTEXT
+    else:
+        return
+    out = _weighed(endpoint, instance.health, instance.weight, transport)
+    yield place, out if instance.health == "healthy" else _unasked(out)
 
 
 def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:

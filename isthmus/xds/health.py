@@ -4,6 +4,9 @@ A node's clients ask each instance of their own cluster, through its proxy where
 application for itself: so callers from elsewhere, who do not ask, get a 503 at once from an instance that is not well,
 and leave it by their own outlier detection. A question travels as the requests do. Between proxies that is the wire's
 codec and not the check's, because the listener there takes no other; on a port of raw bytes it is the check's.
+
+Envoy has counts of failures only for silence and for statuses that it may retry (all of them, here). `NOT_SERVING` of
+gRPC counts at once. What was measured, and what a check costs, is in docs/decisions/010.
 """
 
 from envoy.config.core.v3 import health_check_pb2
@@ -17,20 +20,36 @@ _ANY_STATUS = range_pb2.Int64Range(start=100, end=600)
 """Otherwise one answer that is not 200 would be enough, whatever `unhealthyThreshold` says."""
 
 
+AGAIN = 1000
+"""How often a proxy asks its own application that is not well, in milliseconds.
+
+Clients hear the proxy's 503 until it thinks better of the application, and begin to count only then: with the interval
+that is said, an application would wait twice for what it had to wait for once in App Mesh.
+"""
+
+
 def needs_http2(listener: Listener) -> bool:
     """Whether the check makes Envoy demand a cluster of HTTP/2, also before raw bytes, where that is all it does."""
     return listener.check is not None and listener.check.protocol is Protocol.GRPC
 
 
-def checks(listener: Listener, *, http2: bool) -> list[health_check_pb2.HealthCheck]:
-    """At most one. `http2`: whether the cluster's requests travel in HTTP/2, which says nothing of raw bytes."""
-    said = listener.check
-    if said is None:
+def of_instances(listener: Listener, *, http2: bool) -> list[health_check_pb2.HealthCheck]:
+    """What clients ask. At most one; `http2`: whether requests travel in HTTP/2, which says nothing of raw bytes."""
+    if listener.check is None:
         return []
-    return [_check(said, said.protocol is Protocol.HTTP2 if listener.protocol is Protocol.TCP else http2)]
+    raw = listener.protocol is Protocol.TCP
+    return [_check(listener.check, http2=listener.check.protocol is Protocol.HTTP2 if raw else http2)]
 
 
-def _check(said: HealthCheck, http2: bool) -> health_check_pb2.HealthCheck:  # noqa: FBT001 - private
+def of_application(listener: Listener, *, http2: bool) -> list[health_check_pb2.HealthCheck]:
+    """What a proxy asks its application: the same, but sooner again while it is not well."""
+    out = of_instances(listener, http2=http2)
+    for check in out:
+        check.unhealthy_interval.CopyFrom(lasting(AGAIN))
+    return out
+
+
+def _check(said: HealthCheck, *, http2: bool) -> health_check_pb2.HealthCheck:
     out = health_check_pb2.HealthCheck(
         timeout=lasting(said.timeout),
         interval=lasting(said.interval),
