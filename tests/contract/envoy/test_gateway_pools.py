@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from isthmus.model.definition import Definition
+from isthmus.model.document import Document
 from tests import build
 from tests.contract.envoy.applications import HANGS, Does
 from tests.contract.envoy.asking import Answer, free_port
@@ -18,7 +19,7 @@ from tests.until import until
 
 Json = Any
 BACK_DOOR = free_port()
-PICKER = "picker.local"
+PICKER, PICK = "picker.local", "/color.Picker/Pick"
 POOLS: Json = {
     DOOR: ("http", {"http": {"maxConnections": 1, "maxPendingRequests": 2}}),
     SIDE_DOOR: ("http2", {"http2": {"maxRequests": 2}}),
@@ -45,11 +46,14 @@ def definition() -> Definition:
         build.route("pick", router="picker", protocol="grpc", targets=_blue(GRPC)),
         build.service(PICKER, router="picker"),
         build.document("VirtualGateway", build.GATEWAY, {"listeners": listeners}),
-        *(build.gateway_route(f"web-{port}", match={"prefix": "/", "port": port}, priority=1) for port in POOLS),
-        build.gateway_route(
-            "picker", service=PICKER, protocol="grpc", match={"serviceName": "color.Picker", "port": DOOR}, priority=0
-        ),
+        *(_entrance(port, protocol) for port, (protocol, _) in POOLS.items()),
+        build.gateway_route("picker", service=PICKER, match={"path": {"exact": PICK}, "port": DOOR}, priority=0),
     )
+
+
+def _entrance(port: int, protocol: str) -> Document:
+    match = {"prefix": "/", "port": port}
+    return build.gateway_route(f"web-{port}", protocol=protocol, match=match, priority=1)
 
 
 def _blue(port: int) -> Json:
@@ -127,8 +131,8 @@ def test_requests_come_one_after_the_other_through_a_pool_of_one(stage: Stage) -
     }
 
 
-def test_grpc_passes_a_port_of_http_with_a_pool(stage: Stage) -> None:
-    """Its status is a trailer, which HTTP/1.1 within the gateway would lose."""
+def test_trailers_pass_a_port_of_http_with_a_pool(stage: Stage) -> None:
+    """HTTP/1.1 within the gateway would lose them, and with them the status of gRPC."""
     stage.app("blue", GRPC).then(Does(7))
-    assert stage.enter_call(PICKER, "/color.Picker/Pick", port=DOOR).code is grpc.StatusCode.PERMISSION_DENIED
-    assert stage.enter_call(PICKER, "/color.Picker/Pick", port=DOOR).said["app"] == "blue"
+    assert stage.enter_call(PICKER, PICK, port=DOOR).code is grpc.StatusCode.PERMISSION_DENIED
+    assert stage.enter_call(PICKER, PICK, port=DOOR).said["app"] == "blue"
