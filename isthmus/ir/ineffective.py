@@ -7,7 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from isthmus.ir import health
+from isthmus.ir import health, unconnected
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, target_port
@@ -20,14 +20,12 @@ Shape = bool | str | Mapping[str, Any]
 """True: effective. A text: why it is not. A mapping, by Python name: as its members say."""
 
 _TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
-_TCP = "TCP services are not routed yet: they need an address of their own"
 _LOGGING = "access logs to a file are not written yet"
 _NO_CLIENT = (
     "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
     " set it at what stands before the gateway, such as a load balancer"
 )
 _DISCOVERY = "instances come from bindings; addresses in DNS and Cloud Map are not resolved yet"
-_EGRESS = "requests to what is not in the mesh are not let out yet"
 _FOUND = "workloads are found by the instances file only"
 
 _ALL = True
@@ -58,7 +56,7 @@ EFFECTIVE: Mapping[str, Shape] = {
         "http_route": _ROUTE,
         "http2_route": _ROUTE,
         "grpc_route": _ROUTE,
-        "tcp_route": _TCP,
+        "tcp_route": {"action": _ALL, "match": _ALL, "timeout": _ALL},
         "priority": _ALL,
     },
     "VirtualGateway": {
@@ -82,8 +80,6 @@ def found(definition: Definition, said: Said, attached: frozenset[str]) -> Itera
     """Everything without effect in a definition; pointers are into the document, `/spec/…`."""
     mesh = Key("Mesh", definition.name)
     yield from _unread(mesh, definition.spec, EFFECTIVE["Mesh"], "/spec")
-    if definition.spec.egress_filter is not None and definition.spec.egress_filter.type == "ALLOW_ALL":
-        yield Ineffective(mesh, "/spec/egressFilter/type", _EGRESS)
     for key, document in definition.documents.items():
         yield from _unread(key, document.spec, EFFECTIVE.get(key.kind, {}), "/spec")
     for node, spec in said.nodes.items():
@@ -92,6 +88,7 @@ def found(definition: Definition, said: Said, attached: frozenset[str]) -> Itera
     yield from _providers(said)
     yield from _targets(said)
     yield from _tunnels(said)
+    yield from unconnected.found(said)
     yield from _places(said, attached)
 
 
@@ -136,10 +133,7 @@ def _providers(said: Said) -> Iterator[Ineffective]:
         provider = spec.provider.key
         listed = said.nodes if provider.kind == "VirtualNode" else said.routers
         ports = listed[provider.name].ports if provider.name in listed else ()
-        tcp = [m for m in ports if m.protocol == "tcp"]
-        if tcp and len(tcp) == len(ports):
-            yield Ineffective(Key("VirtualService", name), "/spec/provider", _TCP)
-        elif not ports and provider.kind == "VirtualNode":
+        if not ports and provider.kind == "VirtualNode":
             reason = f"virtual node {provider.name} has no listener, so nothing answers"
             yield Ineffective(Key("VirtualService", name), "/spec/provider", reason)
 

@@ -97,16 +97,29 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class TcpPort:
+    """Connections to a port go to the targets by weight. `of`: (router, route), or None for a node that provides."""
+
+    port: int
+    of: tuple[str, str] | None
+    targets: tuple[Target, ...]
+    idle: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A virtual service as callers see it.
 
     `routes`: what is tried for the bare name. `ports`: what is tried where the name is followed by that port, empty
-    unless ports differ; then no other port has an answer.
+    unless ports differ; then no other port has an answer. `listens`: the ports that its provider says for requests.
+    `tcp`: the ports that take connections, sorted.
     """
 
     name: str
     routes: tuple[Route, ...] = ()
     ports: tuple[tuple[int, tuple[Route, ...]], ...] = ()
+    listens: tuple[int, ...] = ()
+    tcp: tuple[TcpPort, ...] = ()
 
     @property
     def all_routes(self) -> tuple[Route, ...]:
@@ -242,7 +255,7 @@ class Ineffective(NamedTuple):
 class ClusterMesh:
     """One mesh in one cluster. `nodes` are all of the mesh, `placed` those that may run here.
 
-    `account` and `region` are those of the mesh's ARN.
+    `account` and `region` are those of the mesh's ARN. `lets_out`: whether nodes may call what is no backend of theirs.
     """
 
     id: UUID
@@ -262,3 +275,4 @@ class ClusterMesh:
     peers: tuple[Peer, ...] = ()
     bindings: tuple[Bound, ...] = ()
     ineffective: tuple[Ineffective, ...] = ()
+    lets_out: bool = False

@@ -38,6 +38,7 @@ def resolve(definition: Definition, around: Surroundings, cluster: str) -> Clust
         peers=tuple(Peer(f.name, f.region, f.network) for name, f in attached.items() if here and name != cluster),
         bindings=tuple(_bindings(said)) if here else (),
         ineffective=tuple(ineffective.found(definition, said, frozenset(attached))),
+        lets_out=definition.spec.egress_filter is not None and definition.spec.egress_filter.type == "ALLOW_ALL",
     )
 
 

@@ -5,7 +5,9 @@ did in App Mesh; the bare name means port 80 if there is one, else the first. Wh
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
+from isthmus.ir import tcp
 from isthmus.ir.matches import of_route, specificity
 from isthmus.ir.mesh import Match, Route, Service, Target
 from isthmus.ir.nodes import REQUEST_TIMEOUT, milliseconds, request_timeout
@@ -28,6 +30,10 @@ def askable(name: str) -> bool:
 
 def service(name: str, said: Said) -> Service:
     """A virtual service; without a provider, or with one that only speaks tcp, it has no routes."""
+    return replace(_for_requests(name, said), tcp=tcp.ports(name, said))
+
+
+def _for_requests(name: str, said: Said) -> Service:
     provider = said.services[name].provider
     if provider is None:
         return Service(name)
@@ -42,7 +48,7 @@ def _by_port(name: str, ports: Sequence[int], routes: Callable[[int], tuple[Rout
     if not ports:
         return Service(name)
     bare = routes(WEB if WEB in ports else ports[0])
-    return Service(name, bare, tuple((port, routes(port)) for port in ports) if len(ports) > 1 else ())
+    return Service(name, bare, tuple((port, routes(port)) for port in ports) if len(ports) > 1 else (), tuple(ports))
 
 
 def _provided(node: str, port: int) -> tuple[Route, ...]:
@@ -66,7 +72,7 @@ def _order(named: tuple[str, RouteSpec]) -> tuple[object, ...]:
 
 
 def _routes(router: str, listed: Sequence[tuple[str, RouteSpec]], port: int | None, said: Said) -> Iterator[Route]:
-    """The routes that are tried on a port of the router, any if None. Tcp routes need an address, not a name."""
+    """The routes that are tried on a port of the router, any if None. Tcp routes are `isthmus.ir.tcp`'s."""
     for name, spec in listed:
         route = spec.route
         if isinstance(route, TcpRoute) or (port is not None and route.match.port not in (None, port)):

@@ -9,9 +9,11 @@ nothing in a listener names its node, so a thousand nodes with one port share on
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
+from isthmus.ir import tcp as ir_tcp
 from isthmus.ir.mesh import ClusterMesh, Gateway, Listener, Node, Protocol, Service
 from isthmus.ir.services import called
-from isthmus.xds import backends, directory, east_west, listeners, names, routes, slots
+from isthmus.ir.tcp import Claim
+from isthmus.xds import backends, directory, east_west, egress, listeners, names, routes, slots, tcp
 from isthmus.xds.slots import Layer
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
 
@@ -70,8 +72,25 @@ class _Translation:
     def _calling(self, node: Node) -> Half:
         services = self._known(node.services)
         listener = self._once("outbound", listeners.outbound)
-        table = self._once(("table", services), lambda: routes.outbound(self._hosts(services)))
-        return listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(services)
+        table = self._once(
+            ("table", services), lambda: routes.outbound(self._hosts(services), otherwise=self._out(services))
+        )
+        claims = ir_tcp.claims(self._ir.services[name] for name in services)
+        piped = (resource for claim in claims for resource in self._connected(claim))
+        reached = self._reached(services, ir_tcp.called(claims))
+        return listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *piped, *reached, *self._egress()
+
+    def _out(self, services: Iterable[str]) -> tuple[Any, ...]:
+        """The routes for what is no backend."""
+        ports = (port for name in services for port in self._ir.services[name].listens)
+        return egress.routes(ports) if self._ir.lets_out else ()
+
+    def _egress(self) -> Half:
+        return (self._once("egress", egress.cluster),) if self._ir.lets_out else ()
+
+    def _connected(self, claim: Claim) -> Half:
+        filled = self._slots(names.outbound_tcp(claim.port.port), Layer.TCP)
+        return self._once(claim, lambda: (*tcp.outbound(claim), *filled))
 
     def _gateway(self, gateway: Gateway) -> Half:
         services = self._known(gateway.services)
@@ -99,9 +118,9 @@ class _Translation:
     def _hosts_of(self, service: Service) -> tuple[Any, ...]:
         return self._once(("hosts", service.name), lambda: routes.hosts(service))
 
-    def _reached(self, services: tuple[str, ...]) -> Half:
+    def _reached(self, services: tuple[str, ...], also: Ports = ()) -> Half:
         """The backends that services lead to, and the ways to the other clusters where any of them may run."""
-        ports = sorted({port for name in services for port in self._ports(self._ir.services[name])})
+        ports = sorted({port for name in services for port in self._ports(self._ir.services[name])} | set(also))
         self._called.update(ports)
         places = {place for node, _ in ports for place in self._ir.nodes[node].places}
         out = [self._backend(node, port) for node, port in ports]
