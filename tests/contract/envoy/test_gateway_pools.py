@@ -80,7 +80,12 @@ def well(stage: Stage) -> None:
 
 
 def at_once(stage: Stage, callers: ThreadPoolExecutor, port: int, requests: int = MANY) -> list[Future[Answer]]:
-    """Requests that all wait for the application, which hangs; but those that the gateway answers itself."""
+    """Requests that all wait for the application, which hangs; but those that the gateway answers itself.
+
+    A connection is there before: the first request waits for one to be made, and is counted among those that wait.
+    """
+    assert stage.enter("shop.example.com", port=port).status == 200
+    stage.app("blue").forget()
     stage.app("blue").always = HANGS
     return [callers.submit(stage.enter, "shop.example.com", port=port) for _ in range(requests)]
 
