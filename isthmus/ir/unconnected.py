@@ -1,4 +1,4 @@
-"""unconnected: what a definition says of TCP that has no effect: ports that another has, routes that nothing reaches."""
+"""unconnected: what of TCP in a definition has no effect: ports that another has, routes that nothing reaches."""
 
 from collections.abc import Iterator
 
@@ -23,9 +23,8 @@ def found(said: Said) -> Iterator[Ineffective]:
 def of_node(node: str, said: Said) -> Iterator[Ineffective]:
     """Ports of a node's backends on which it cannot reach them."""
     spec = said.nodes[node]
-    listed = [
-        (i, b.virtual_service.service) for i, b in enumerate(spec.backends or ()) if b.virtual_service is not None
-    ]
+    backends = [backend.virtual_service for backend in spec.backends or ()]
+    listed = [(i, backend.service) for i, backend in enumerate(backends) if backend is not None]
     known = {name: tcp.ports(name, said) for _, name in listed if name in said.services and askable(name)}
     has: dict[int, str] = {}
     for name in sorted(known):
@@ -57,14 +56,12 @@ def of_router(router: str, said: Said) -> Iterator[Ineffective]:
     """Tcp routes that no connection reaches, and targets that none of their connections can be led to."""
     ports = tcp.router_ports(router, said)
     winners = {tcp.first(router, port, said) for port in ports}
-    for name, spec, route in tcp.tcp_routes(router, said):
+    for name, spec, _ in tcp.tcp_routes(router, said):
         key = Key("Route", name, router)
         if not ports:
             yield Ineffective(key, "/spec/tcpRoute", f"virtual router {router} has no tcp listener to take connections")
         elif name not in winners:
-            yield Ineffective(
-                key, "/spec/tcpRoute", "another route comes before it and has all connections of its port"
-            )
+            yield Ineffective(key, "/spec/tcpRoute", "another route comes before it and has all connections")
         for pointer, target in spec.targets:
             if tcp.target_port(target, None, said) is None:
                 reason = f"virtual node {target.virtual_node} has no listener that a tcp route can lead to"

@@ -12,6 +12,7 @@ A server may speak first everywhere but at 443: only there something reads befor
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
@@ -23,8 +24,8 @@ from isthmus.xds.listeners import inspected, piped
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
 
-_Chain = listener_components_pb2.FilterChain
-_Filters = Iterable[listener_components_pb2.Filter]
+_Chain: TypeAlias = listener_components_pb2.FilterChain
+_Filters: TypeAlias = Iterable[listener_components_pb2.Filter]
 
 TLS_PORT = 443
 AWS = "*.amazonaws.com"
@@ -81,7 +82,7 @@ def _http_ports(view: Iterable[Resource]) -> tuple[int, ...] | None:
 
 
 def _others(http: _Filters, ports: Sequence[int] | None, tcp: frozenset[int]) -> Iterator[_Chain]:
-    """443 needs a chain of its own for all other names: once a port has a chain, Envoy looks at no chain without one."""
+    """443 needs a chain of its own for other names: where a port has a chain Envoy looks at none without a port."""
     if ports is None:
         yield _Chain(name=names.OUTBOUND, filters=http)
         ports = (TLS_PORT,)

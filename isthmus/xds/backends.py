@@ -84,8 +84,8 @@ _KEEPALIVE = address_pb2.TcpKeepalive(
 def backend(node: Node, listener: Listener, *, permissive: bool) -> Resource:
     """A port of a node as its clients see it. The transport is each endpoint's own; TLS where it says none.
 
-    An instance that is ejected keeps its TCP connections: one whose application takes no more (its pool is full) looks to
-    clients like one that is gone, and ending the connections that it has taken would make that true.
+    An instance that is ejected keeps its TCP connections: it may be one that only takes no more, and ending those that
+    it has taken would cost their callers what they are in the middle of. One that is gone is noticed by keepalive.
     """
     out = _discovered(names.backend(node.name, listener.port), CONNECT_TIMEOUT)
     chosen = wire(listener.protocol, permissive=permissive)

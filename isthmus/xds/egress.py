@@ -1,11 +1,11 @@
 """egress: how a request for a host that is no backend leaves the mesh, where the mesh lets it (ALLOW_ALL).
 
-By Host header: the name is looked up in DNS and called at the port that is said, else at 80. The filter that looks up is
-in every sidecar's `outbound`, so that the listener does not depend on the setting; without a route to the cluster it
-does nothing. A gateway has neither, or whoever reaches it could call anyone (an open proxy).
+By Host header: the name is looked up in DNS and called at the port that is said, else at 80. The filter that looks up
+is in every sidecar's `outbound`, so that the listener does not depend on the setting; without a route to the cluster
+it does nothing. A gateway has neither, or whoever reaches it could call anyone (an open proxy).
 
-A name may lead back to where the request came from. The port that is called is the one in the Host header, which no hop
-changes: so a proxy that refuses its own port never calls itself, and two that call each other are refused by the second.
+A name may lead back to where the request came from. The port that is called is the one in the Host header, which no
+hop changes: so a proxy that refuses its own port never calls itself, and none of several that call each other does.
 """
 
 from collections.abc import Iterable
@@ -107,7 +107,7 @@ def _at(port: int) -> route_components_pb2.RouteMatch:
 
 
 def _remembered() -> dns_cache_pb2.DnsCacheConfig:
-    """The same for the filter and the cluster, or Envoy refuses the second. IPv4 first, as App Mesh's listeners bind."""
+    """The same for the filter and the cluster, or Envoy refuses the second. IPv4 first: a listener cannot ask the mesh."""
     out = dns_cache_pb2.DnsCacheConfig(
         name=names.EGRESS,
         dns_lookup_family=cluster_pb2.Cluster.V4_PREFERRED,

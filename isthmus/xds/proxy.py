@@ -45,8 +45,8 @@ def compose_node(
     """A sidecar's resources: `view` is `node/<node>@<minor>`, `endpoints` from `isthmus.xds.endpoints.endpoints`.
 
     `inbound/<port>` listens at the instance's inbound port and hands to the application at the listener's port, both
-    at the instance's address; `outbound` at `outbound` there, and `outbound/tcp/<port>` at that port unless it is taken:
-    a listener that cannot bind is refused, which would halt the revision everywhere.
+    at the instance's address; `outbound` at `outbound` there, and `outbound/tcp/<port>` at that port unless it is
+    taken: a listener that cannot bind is refused, which would halt the revision everywhere.
     """
     listed = list(view)
     taken = _taken(listed, instance) | {outbound}

@@ -72,18 +72,16 @@ class _Translation:
     def _calling(self, node: Node) -> Half:
         services = self._known(node.services)
         listener = self._once("outbound", listeners.outbound)
-        table = self._once(
-            ("table", services), lambda: routes.outbound(self._hosts(services), otherwise=self._out(services))
-        )
+        table = self._once(("table", services), lambda: self._table(services))
         claims = ir_tcp.claims(self._ir.services[name] for name in services)
         piped = (resource for claim in claims for resource in self._connected(claim))
         reached = self._reached(services, ir_tcp.called(claims))
         return listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *piped, *reached, *self._egress()
 
-    def _out(self, services: Iterable[str]) -> tuple[Any, ...]:
-        """The routes for what is no backend."""
-        ports = (port for name in services for port in self._ir.services[name].listens)
-        return egress.routes(ports) if self._ir.lets_out else ()
+    def _table(self, services: Iterable[str]) -> Resource:
+        """A node's routes: to its backends, and where the mesh lets it to everybody else."""
+        ports = [port for name in services for port in self._ir.services[name].listens]
+        return routes.outbound(self._hosts(services), otherwise=egress.routes(ports) if self._ir.lets_out else ())
 
     def _egress(self) -> Half:
         return (self._once("egress", egress.cluster),) if self._ir.lets_out else ()

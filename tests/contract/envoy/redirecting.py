@@ -29,7 +29,7 @@ from tests.contract.envoy.ads import Ads
 from tests.contract.envoy.applications import App, TcpApp
 from tests.contract.envoy.asking import received
 from tests.contract.envoy.feeding import Running, bootstrap
-from tests.golden.cases import surroundings
+from tests.golden.cases import resources, surroundings
 from tests.until import until
 
 CALLER, DB, WEB, OUTSIDE = (f"10.77.0.{n}" for n in range(1, 5))
@@ -42,8 +42,12 @@ def main() -> None:
     """Every case under both settings, on the Envoy that is named, or ours."""
     _network()
     envoy = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    apps = [TcpApp("db", DB, TCP), TcpApp("outside", OUTSIDE, TCP), TcpApp("outside", OUTSIDE, OTHER)]
-    apps += [App("web", WEB, HTTP), App("outside", OUTSIDE, HTTP), App("outside", OUTSIDE, 80), App("outside", OUTSIDE, 9999)]
+    apps: list[TcpApp | App] = [
+        TcpApp("db", DB, TCP),
+        TcpApp("outside", OUTSIDE, TCP),
+        TcpApp("outside", OUTSIDE, OTHER),
+    ]
+    apps += [App("web", WEB, HTTP), *(App("outside", OUTSIDE, port) for port in (80, HTTP, 9999))]
     heard: list[bytes] = []
     _listen(OUTSIDE, TLS, heard)
     said = {}
@@ -143,12 +147,12 @@ def _network() -> None:
 def _running(egress: str, envoy: Path | None) -> Iterator[list[str]]:
     ads = Ads()
     snapshot = compile_mesh(definition(egress), surroundings(), "east").snapshot
-    read = lambda view: [snapshot.resources[r.version] for r in snapshot.manifest.refs(view)]  # noqa: E731 - used twice
-    directory = Directory.read(read(AGENT_VIEW))
+    directory = Directory.read(resources(snapshot, AGENT_VIEW))
     assert directory is not None
     local = [LocalInstance("db", "db", DB), LocalInstance("web", "web", WEB)]
     known = endpoints(directory, Topology(local), Here("east", UUID(int=0), "us-east-1", "east"))
-    ads.give("front", [each.resource for each in compose_node(read("node/front@1.40"), known, CAPTURE)])
+    view = list(resources(snapshot, "node/front@1.40"))
+    ads.give("front", [each.resource for each in compose_node(view, known, CAPTURE)])
     proxy = Running(lambda admin: _bootstrap(ads, admin), envoy=envoy)
     try:
         until(lambda: ads.acked("front"), 20)

@@ -1,4 +1,4 @@
-"""Egress, run by real Envoys: what is no backend is called where the mesh lets it, and answered 404 where it does not."""
+"""Egress, run by real Envoys: what is no backend is called where the mesh lets it, and answered 404 elsewhere."""
 
 from collections.abc import Iterator
 

@@ -23,21 +23,19 @@ STORE, OTHER = "store.local", "zoo.local"
 LISTENER = f"outbound/tcp/{TCP}"
 
 
-def definition(  # noqa: PLR0913 - each test says one of them
+def definition(
     targets: Any = None,  # noqa: ANN401 - JSON, as the next
     *,
-    clusters: Mapping[str, str] | None = None,
     timeout: Any = None,  # noqa: ANN401
     listener: Any = None,  # noqa: ANN401
     transport: str = "permissive",
-    second: str = "tcp",
 ) -> Definition:
-    """`front` calls `store.local`, routed to `near` (east) and `far` (west, twice), and `zoo.local` on the same port."""
+    """`front` calls `store.local`, which is `near` (east), `far` (west) or `plain`, and `zoo.local` on the same port."""
     weighted = {"near": 100} if targets is None else targets
-    places = {"near": "east", "far": "west", "plain": "east"} | dict(clusters or {})
+    places = {"near": "east", "far": "west", "plain": "east"}
     return build.mesh(
         build.node("front", port=HTTP, backends=[STORE, OTHER]),
-        *(build.node(n, ports={TCP: "tcp", SECOND: second}, listener=listener) for n in ("near", "far")),
+        *(build.node(n, ports={TCP: "tcp", SECOND: "tcp"}, listener=listener) for n in ("near", "far")),
         build.node("plain", ports={TCP: "tcp"}),
         build.node("zoo", ports={TCP: "tcp", HTTP: "http"}),
         *(build.placement(node, cluster) for node, cluster in places.items()),
@@ -59,10 +57,11 @@ def definition(  # noqa: PLR0913 - each test says one of them
             match={"port": THIRD},
             targets=[{"virtualNode": "near", "port": SECOND, "weight": 1}],
         ),
+        build.route(targets=[{"virtualNode": "zoo", "port": HTTP, "weight": 1}]),
         build.service(STORE, router="store"),
         build.service(OTHER, node="zoo"),
         build.gateway(port=DOOR),
-        build.gateway_route(service=OTHER),
+        build.gateway_route(service=OTHER, target_port=HTTP),
         targets={"zoo": 100},
         settings={"transport": transport},
     )
@@ -244,9 +243,8 @@ def test_a_stranger_does_not_reach_as_far_as_the_application(stage: Stage) -> No
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["isthmus-tcp"])
-    with connected(stage.addresses["near"], inbound(TCP)) as raw:
-        with suppress(ssl.SSLError, ConnectionError), context.wrap_socket(raw) as stranger:
-            assert received(stranger) == b""
+    with connected(stage.addresses["near"], inbound(TCP)) as raw, suppress(ssl.SSLError, ConnectionError):
+        assert received(context.wrap_socket(raw)) == b""
     assert app.connections == 0
     assert greeted(stage) == "near"
     assert app.connections == 1
