@@ -28,6 +28,7 @@ _Chain: TypeAlias = listener_components_pb2.FilterChain
 PLACEHOLDER, OUTBOUND_PLACEHOLDER, TCP_PLACEHOLDER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 """Three: no node's port meets `outbound` or a backend's when a real Envoy validates what is not localised yet."""
 
+
 EARLY_BYTES = 65_536
 """What is kept of a caller's words while the application is being connected to; the caller waits with the rest."""
 

@@ -77,25 +77,32 @@ def outbound(virtual_hosts: Iterable[_Host], *, otherwise: Sequence[_Route] = ()
         if not domains & taken:
             taken |= domains
             kept.append(host)
+    return _resource(names.OUTBOUND, [*kept, _otherwise(otherwise)])
+
+
+def inside(gateway: Gateway, services: Mapping[str, Service]) -> Resource:
+    """What `ingress` sends into the mesh: by App Mesh's header, which it sets, and never by Host, which a caller may.
+
+    A route that keeps the caller's Host would else lead to whatever service of the gateway is asked for by name.
+    """
+    return _resource(names.OUTBOUND, [_otherwise(_by_header(gateway, services))])
+
+
+def _otherwise(routes: Iterable[_Route]) -> _Host:
     nothing = _answered("outbound", 404, NO_SUCH_SERVICE)
-    kept.append(_Host(name="otherwise", domains=["*"], routes=[*otherwise, nothing]))
-    return _resource(names.OUTBOUND, kept)
+    return _Host(name="otherwise", domains=["*"], routes=[*routes, nothing])
 
 
 def ingress(listener: GatewayListener, services: Mapping[str, Service]) -> Resource:
     """A gateway's port: one virtual host for all names, so that priorities hold across them; names are conditions."""
-    inside = names.inside(listener.port)
-    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service), inside)]
+    way = names.inside(listener.port)
+    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service), way)]
     name = names.ingress(listener.port)
     return _resource(name, [_Host(name=name, domains=["*"], routes=routes)])
 
 
-def by_header(gateway: Gateway, services: Mapping[str, Service]) -> Iterator[_Route]:
-    """For gateway routes that keep the caller's Host: the service's routes, chosen by App Mesh's header instead.
-
-    Made for those that rewrite it as well: a route that changes from one to the other then changes `ingress` alone, and
-    there is no moment in which `outbound` has gone ahead and answers 404.
-    """
+def _by_header(gateway: Gateway, services: Mapping[str, Service]) -> Iterator[_Route]:
+    """The routes of each service that the gateway's lead to, under the name by which they ask for it."""
     said = (route for listener in gateway.listeners for route in listener.routes)
     asked = {_asked(r, services[r.service]): r for r in said if r.service in services}
     for text, first in sorted(asked.items()):
@@ -113,7 +120,7 @@ def _asked(route: GatewayRoute, service: Service) -> str:
     return f"{service.name}:{route.port}" if service.ports and route.port is not None else service.name
 
 
-def _into_mesh(said: GatewayRoute, service: Service | None, inside: str) -> Iterator[_Route]:
+def _into_mesh(said: GatewayRoute, service: Service | None, way: str) -> Iterator[_Route]:
     for match in _spellings(said):
         name = names.gateway_route(*said.of)
         if service is None:
@@ -122,17 +129,15 @@ def _into_mesh(said: GatewayRoute, service: Service | None, inside: str) -> Iter
             yield out
             continue
         out = _Route(name=name, match=matched(match))
-        out.route.cluster = inside
+        out.route.cluster = way
         _limit(out.route, 0, None)
         if said.path is not None and said.path != match.path:
             out.route.prefix_rewrite = said.path
         if said.rewrite_host:
             out.route.host_rewrite_literal = _asked(said, service)
-            out.request_headers_to_remove.append(names.MESH_SERVICE_HEADER)
-        else:
-            header = base_pb2.HeaderValue(key=names.MESH_SERVICE_HEADER, value=_asked(said, service))
-            overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
-            out.request_headers_to_add.add(header=header, append_action=overwrite)
+        header = base_pb2.HeaderValue(key=names.MESH_SERVICE_HEADER, value=_asked(said, service))
+        overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        out.request_headers_to_add.add(header=header, append_action=overwrite)
         yield out
 
 

@@ -92,7 +92,7 @@ class _Translation:
 
     def _gateway(self, gateway: Gateway) -> Half:
         services = self._known(gateway.services)
-        table = routes.outbound(self._hosts(services), otherwise=tuple(routes.by_header(gateway, self._ir.services)))
+        table = routes.inside(gateway, self._ir.services)
         out = [self._once("outbound inside", listeners.outbound_inside), table]
         out += [*self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(services)]
         for listener in gateway.listeners:

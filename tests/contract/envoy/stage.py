@@ -7,7 +7,6 @@ definition. Definitions use the ports below, which are free on all of loopback, 
 """
 
 import itertools
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -35,7 +34,7 @@ from isthmus.xds.proxy import AtGateway, Composed, compose_east_west, compose_ga
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
 from tests.contract.envoy.ads import Ads
 from tests.contract.envoy.applications import App, GrpcApp, TcpApp
-from tests.contract.envoy.asking import Answer, Reply, ask, call, free_port
+from tests.contract.envoy.asking import Answer, Reply, ask, call, free_port, listens
 from tests.contract.envoy.certificates import Domain
 from tests.contract.envoy.feeding import Envoy
 from tests.contract.envoy.h2 import H2App
@@ -231,7 +230,7 @@ class Stage:
                 if (instance.name, port) not in self.apps:
                     made = _APPLICATIONS[protocol](instance.name, self.addresses[instance.name], port)
                     self.apps[instance.name, port] = made
-                    until(partial(_listens, self.addresses[instance.name], port))
+                    until(partial(listens, self.addresses[instance.name], port))
                     made.forget()
 
     def _ports(self, instance: Instance) -> tuple[tuple[int, str], ...]:
@@ -284,14 +283,6 @@ class Stage:
 
 def _east_west(cluster: str) -> str:
     return f"east-west/{cluster}"
-
-
-def _listens(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def _bodies(composed: Iterable[Composed]) -> list[Resource]:
