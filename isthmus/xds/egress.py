@@ -107,7 +107,7 @@ def _at(port: int) -> route_components_pb2.RouteMatch:
 
 
 def _remembered() -> dns_cache_pb2.DnsCacheConfig:
-    """The same for the filter and the cluster, or Envoy refuses the second. IPv4 first: a listener cannot ask the mesh."""
+    """The same for filter and cluster, or Envoy refuses the second. IPv4 first: a listener cannot ask the mesh."""
     out = dns_cache_pb2.DnsCacheConfig(
         name=names.EGRESS,
         dns_lookup_family=cluster_pb2.Cluster.V4_PREFERRED,

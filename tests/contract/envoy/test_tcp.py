@@ -30,7 +30,7 @@ def definition(
     listener: Any = None,  # noqa: ANN401
     transport: str = "permissive",
 ) -> Definition:
-    """`front` calls `store.local`, which is `near` (east), `far` (west) or `plain`, and `zoo.local` on the same port."""
+    """`front` calls `store.local`, which is `near` (east), `far` (west) or `plain`, and `zoo.local` on its port."""
     weighted = {"near": 100} if targets is None else targets
     places = {"near": "east", "far": "west", "plain": "east"}
     return build.mesh(
@@ -243,8 +243,9 @@ def test_a_stranger_does_not_reach_as_far_as_the_application(stage: Stage) -> No
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["isthmus-tcp"])
-    with connected(stage.addresses["near"], inbound(TCP)) as raw, suppress(ssl.SSLError, ConnectionError):
-        assert received(context.wrap_socket(raw)) == b""
+    near = stage.addresses["near"]
+    with suppress(ssl.SSLError, ConnectionError), connected(near, inbound(TCP)) as raw, context.wrap_socket(raw) as end:
+        assert received(end) == b""
     assert app.connections == 0
     assert greeted(stage) == "near"
     assert app.connections == 1

@@ -117,8 +117,12 @@ def test_every_extension_says_its_type() -> None:
                     assert one.typed_config.type_url or one.config_discovery.type_urls, one.name
 
 
-def outbound(egress: str, *more: Document) -> dict[str, tuple[int, list[str], str]]:
-    """The chains by which a node sends: port (0: any), names in TLS, and what is last in each."""
+Chains = dict[str, tuple[int, list[str], str]]
+"""By name: the port (0: any), names in TLS, and what is last in each."""
+
+
+def outbound(egress: str, *more: Document) -> Chains:
+    """The chains by which a node sends."""
     mesh = build.mesh(*more, spec={"egressFilter": {"type": egress}})
     snapshot = compile_mesh(mesh, surroundings(), "east").snapshot
     composed = compose_node([snapshot.resources[r.version] for r in snapshot.manifest.refs("node/front@1.40")], {})
@@ -135,19 +139,19 @@ DB = (
     build.node("front", backends=[build.SERVICE, "db.local"]),
 )
 HTTP, PIPE = "envoy.filters.network.http_connection_manager", "envoy.filters.network.tcp_proxy"
-AWS = {"original/aws": (443, ["*.amazonaws.com"], PIPE)}
-TO_DB = {"outbound/tcp/5432": (5432, [], "tcp/db.local/5432")}
+AWS: Chains = {"original/aws": (443, ["*.amazonaws.com"], PIPE)}
+TO_DB: Chains = {"outbound/tcp/5432": (5432, [], "tcp/db.local/5432")}
 
 
 def test_where_nothing_is_let_out_everything_else_is_http_and_the_way_to_aws_is_open() -> None:
-    closed = {"outbound": (0, [], HTTP), "outbound/443": (443, [], HTTP)}
+    closed: Chains = {"outbound": (0, [], HTTP), "outbound/443": (443, [], HTTP)}
     assert outbound("DROP_ALL") == AWS | closed
     assert outbound("DROP_ALL", *DB) == AWS | closed | TO_DB
 
 
 def test_what_is_let_out_goes_on_except_requests_at_ports_where_backends_take_them() -> None:
-    on = {"original": (0, [], PIPE), "original/443": (443, [], PIPE)}
-    http = {"outbound/80": (80, [], HTTP), "outbound/8080": (8080, [], HTTP)}
+    on: Chains = {"original": (0, [], PIPE), "original/443": (443, [], PIPE)}
+    http: Chains = {"outbound/80": (80, [], HTTP), "outbound/8080": (8080, [], HTTP)}
     assert outbound("ALLOW_ALL", *DB) == AWS | on | http | TO_DB
 
 
