@@ -56,7 +56,7 @@ def ejecting(where: str, **outlier: Json) -> Definition:
     said = {
         "maxServerErrors": 3,
         "interval": {"unit": "ms", "value": 20},
-        "baseEjectionDuration": {"unit": "ms", "value": 200},
+        "baseEjectionDuration": {"unit": "s", "value": 1},
         "maxEjectionPercent": 100,
     }
     never = {"maxRetries": 0, "perRetryTimeout": {"unit": "s", "value": 1}, "httpRetryEvents": ["server-error"]}
