@@ -7,7 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from isthmus.ir import unconnected
+from isthmus.ir import health, unconnected
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, target_port
@@ -25,7 +25,10 @@ Shape = bool | str | Mapping[str, Any]
 
 _TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
 _LOGGING = "access logs to a file are not written yet"
-_HEALTH = "active health checks are not made yet; outlier detection and the agents' view of instances are"
+_NO_CLIENT = (
+    "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
+    " set it at what stands before the gateway, such as a load balancer"
+)
 _DISCOVERY = "instances come from bindings; addresses in DNS and Cloud Map are not resolved yet"
 _FOUND = "workloads are found by the instances file only"
 
@@ -45,7 +48,7 @@ EFFECTIVE: Mapping[str, Shape] = {
             "timeout": {"http": _ALL, "http2": _ALL, "grpc": _ALL, "tcp": _ALL},
             "connection_pool": _ALL,
             "outlier_detection": _ALL,
-            "health_check": _HEALTH,
+            "health_check": _ALL,
             "tls": _TLS,
         },
         "logging": _LOGGING,
@@ -64,8 +67,8 @@ EFFECTIVE: Mapping[str, Shape] = {
         "backend_defaults": _TLS,
         "listeners": {
             "port_mapping": _ALL,
-            "connection_pool": "limits of a gateway's own listeners are not applied yet",
-            "health_check": "a gateway's own health check is not made yet",
+            "connection_pool": _ALL,
+            "health_check": _NO_CLIENT,
             "tls": _TLS,
         },
         "logging": _LOGGING,
@@ -105,13 +108,14 @@ def _unread(key: Key, value: Any, shape: Shape, pointer: str) -> Iterator[Ineffe
             yield from _unread(key, element, shape, f"{pointer}/{i}")
 
 
-def _callers(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective]:
+def _called(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective]:
     """A backend may be named before it exists."""
     for i, backend in enumerate(spec.backends or ()):
         service = backend.virtual_service
         if service is not None and service.service not in said.services:
             at = f"/spec/backends/{i}/virtualService/virtualServiceName"
             yield Ineffective(key, at, f"there is no virtual service {service.service} yet")
+    yield from health.without_effect(key.name, spec)
     yield from unconnected.of_node(key, spec, said)
 
 
@@ -172,7 +176,7 @@ def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
 
 
 _AMONG: Mapping[str, Callable[[Key, Any, Said], Iterator[Ineffective]]] = {
-    "VirtualNode": _callers,
+    "VirtualNode": _called,
     "VirtualService": _providers,
     "Route": _targets,
     "GatewayRoute": _entries,

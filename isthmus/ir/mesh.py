@@ -130,7 +130,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """How much an application takes at once; None is no limit."""
+    """How much an application, or a gateway's port, takes at once; None is no limit."""
 
     connections: int | None = None
     pending: int | None = None
@@ -148,6 +148,22 @@ class Outlier:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How a port of a node is asked whether it is well. `path` is empty where the protocol has none.
+
+    `healthy` and `unhealthy`: how many equal answers in a row change what is thought of it.
+    """
+
+    protocol: Protocol
+    host: str
+    path: str
+    interval: int
+    timeout: int
+    healthy: int
+    unhealthy: int
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A port of a node. `timeout` and `idle` are of requests to the application."""
 
@@ -157,6 +173,7 @@ class Listener:
     idle: int | None = None
     pool: Pool | None = None
     outlier: Outlier | None = None
+    check: HealthCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +209,12 @@ class GatewayRoute:
 
 @dataclass(frozen=True, slots=True)
 class GatewayListener:
-    """A port of a gateway with the routes that are tried on it, in order."""
+    """A port of a gateway with the routes that are tried on it, in order; `pool` limits them all together."""
 
     port: int
     protocol: Protocol
     routes: tuple[GatewayRoute, ...]
+    pool: Pool | None = None
 
 
 @dataclass(frozen=True, slots=True)

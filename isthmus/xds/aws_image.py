@@ -73,7 +73,9 @@ def _between_clusters(name: str) -> bool:
 
 def _assignments(view: Iterable[Resource], answers: Mapping[str, Resource]) -> Iterator[Composed]:
     for resource in view:
-        if resource.type == Type.CLUSTER and resource.name not in (names.SELF, names.EGRESS):
+        if resource.type != Type.CLUSTER or resource.name == names.EGRESS:
+            continue
+        if names.listened_port(resource.name, "self") is None:
             yield Composed(answers.get(resource.name) or nothing(resource.name), proven=False)
 
 
@@ -126,7 +128,7 @@ def _reached(resource: Resource, capture: Capture) -> Resource:
         return aws_outbound.led_on(message)
     message.ClearField("transport_socket")
     message.ClearField("transport_socket_matches")
-    if message.name == names.SELF:
+    if names.listened_port(message.name, "self") is not None:
         address = message.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address
         address.address, address.port_value = LOOPBACK, capture.outbound
     return Resource(resource.type, resource.name, message.SerializeToString(deterministic=True))

@@ -12,8 +12,8 @@ XDS = "xds"
 IDENTITY, BUNDLE = "identity", "bundle"
 """The two secrets of every proxy that holds a key."""
 
-OUTBOUND, EAST_WEST, SELF = "outbound", "east-west", "self"
-"""The listener for the application's requests, the gateway's between clusters, and the way back into `outbound`."""
+OUTBOUND, EAST_WEST = "outbound", "east-west"
+"""The listener for the application's requests, and the gateway's between clusters."""
 
 EGRESS = "egress"
 """The cluster for what is in no mesh, and what is remembered of DNS for it."""
@@ -57,6 +57,11 @@ def app(port: int) -> str:
 def ingress(port: int) -> str:
     """The listener, and its routes, of a virtual gateway's port."""
     return f"ingress/{port}"
+
+
+def inside(port: int) -> str:
+    """The way from a virtual gateway's port back into its `outbound`."""
+    return f"self/{port}"
 
 
 def to(cluster: str) -> str:
@@ -120,7 +125,7 @@ def stat(name: str) -> str:
 
 
 def listened_port(name: str, of: str) -> int | None:
-    """The port in a name of `inbound`, `app` or `ingress` (`of`), or in one of a slot or route below it; else None."""
+    """The port in a name of `of` (`inbound`, `app`, `ingress`, `self`), or of a slot or route below it; else None."""
     head, _, rest = name.partition("/")
     port = rest.partition("/")[0]
     return int(port) if head == of and port.isdigit() else None

@@ -61,7 +61,7 @@ def compose_gateway(
     view: Iterable[Resource], endpoints: Mapping[str, Resource], instance: LocalInstance, bundle: Resource
 ) -> list[Composed]:
     """A gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`."""
-    kept = [r for r in view if _served(r.name, ("ingress",), instance)]
+    kept = [r for r in view if _served(r.name, ("ingress", "self"), instance)]
     local = [_localised(r, instance, None) for r in kept]
     return [*local, *_assignments(kept, endpoints), Composed(bundle, proven=False)]
 

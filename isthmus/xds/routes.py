@@ -120,7 +120,8 @@ def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Ho
 
 def ingress(listener: GatewayListener, services: Lookup[Service]) -> Resource:
     """A gateway's port: one virtual host for all names, so that priorities hold across them; names are conditions."""
-    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service))]
+    way = names.inside(listener.port)
+    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service), way)]
     name = names.ingress(listener.port)
     return _resource(name, [_Host(name=name, domains=["*"], routes=routes)])
 
@@ -153,7 +154,7 @@ def _asked(route: GatewayRoute, service: Service) -> str:
     return f"{service.name}:{route.port}" if service.ports and route.port is not None else service.name
 
 
-def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
+def _into_mesh(said: GatewayRoute, service: Service | None, way: str) -> Iterator[_Route]:
     for match in _spellings(said):
         name = names.gateway_route(*said.of)
         if service is None:
@@ -162,7 +163,7 @@ def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
             yield out
             continue
         out = _Route(name=name, match=matched(match))
-        out.route.cluster = names.SELF
+        out.route.cluster = way
         _limit(out.route, 0, None)
         if said.path is not None and said.path != match.path:
             out.route.prefix_rewrite = said.path

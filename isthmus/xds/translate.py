@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from isthmus.incremental import Computation
 from isthmus.ir import tcp as ir_tcp
-from isthmus.ir.mesh import ClusterMesh, Listener, Node, Protocol, TcpPort
+from isthmus.ir.mesh import ClusterMesh, GatewayListener, Listener, Node, Protocol, TcpPort
 from isthmus.ir.services import called
 from isthmus.ir.tcp import Claim
 from isthmus.xds import backends, directory, east_west, egress, listeners, names, routes, slots, tcp
@@ -60,14 +60,19 @@ class Translation:
         asked = self._once(("asked", name), lambda: routes.asked(self._ir.gateways[name], self._ir.services))
         table = self._once(("inside", asked), lambda: routes.inside(r for said in asked for r in self._by_header(said)))
         ports = self._called(services)
-        inside = self._once("outbound inside", listeners.outbound_inside), table, self._once("self", backends.inside)
+        inside = self._once("outbound inside", listeners.outbound_inside), table
         out = [*inside, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)]
         for i, listener in enumerate(gateway.listeners):
-            port = listener.port
-            out.append(self._once(("ingress", port), lambda port=port: listeners.ingress(port)))  # type: ignore[misc]
-            out.append(self._once(("ingress", name, i), lambda i=i: self._built_ingress(name, i)))  # type: ignore[misc]
-            out += self._slots(names.ingress(port), Layer.HTTP)
+            out += self._door(name, i, listener)
         return View((), tuple(out), ports)
+
+    def _door(self, gateway: str, i: int, listener: GatewayListener) -> Half:
+        """A port of a gateway, its routes, and its own way inside."""
+        port = listener.port
+        shared = self._once(("ingress", port), lambda: listeners.ingress(port))
+        table = self._once(("door", gateway, i), lambda: self._built_ingress(gateway, i))
+        way = self._once(("inside of", port, listener.protocol, listener.pool), lambda: backends.inside(listener))
+        return shared, table, way, *self._slots(names.ingress(port), Layer.HTTP)
 
     def east_west(self) -> View:
         """The mesh's share of the east-west gateway."""

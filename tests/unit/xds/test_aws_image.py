@@ -89,7 +89,7 @@ def test_a_gateway_listens_at_its_ports_and_for_itself_on_loopback() -> None:
         "ingress/9080": "0.0.0.0:9080",
         "outbound": "127.0.0.1:15001",
     }
-    inside = clusters(EDGE)["self"].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address
+    inside = clusters(EDGE)["self/9080"].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address
     assert (inside.socket_address.address, inside.socket_address.port_value) == ("127.0.0.1", 15001)
 
 
