@@ -35,7 +35,7 @@ class _Stream:
         self._open: set[Discovered] = set()
         self._stale: dict[Type, set[str]] = {kind: set() for kind in ORDER}
         self._unanswered: dict[str, tuple[Sequence[Resource], Sequence[Discovered]]] = {}
-        self._waits: set[Type] = set()  # who asked for all there is waits 15 s for an answer, even if that is nothing
+        self._answered: set[Type] = set()
         self._lock = threading.Lock()
 
     def give(self, given: Mapping[Discovered, Resource]) -> None:
@@ -56,7 +56,6 @@ class _Stream:
             asked = request.resource_names_subscribe or (["*"] if kind not in self._wanted else [])
             self._wanted.setdefault(kind, set()).update(asked)
             if "*" in asked:
-                self._waits.add(kind)
                 self._stale[kind].update(name for listed, name in self._given if listed == kind)
             self._wanted[kind].difference_update(request.resource_names_unsubscribe)
             for name in (*asked, *request.resource_names_unsubscribe):
@@ -64,16 +63,19 @@ class _Stream:
                 self._reopen((kind, name))
 
     def due(self, nonces: Iterator[int]) -> Iterator[Any]:
-        """Responses with everything that is wanted and not as it was sent."""
+        """Responses with everything that is wanted and not as it was sent.
+
+        Who wants all of a type waits for an answer, be there nothing: Envoy would not go on for 15 s.
+        """
         for kind in (k for k in ORDER if k in self._wanted):
             with self._lock:
                 keys = [(kind, name) for name in sorted(self._stale[kind]) if self._sent_otherwise(kind, name)]
                 self._stale[kind].clear()
                 fresh = [self._given[key] for key in keys if key in self._given]
                 gone = [key for key in keys if key not in self._given]
-                if not keys and kind not in self._waits:
+                if not keys and ("*" not in self._wanted[kind] or kind in self._answered):
                     continue
-                self._waits.discard(kind)
+                self._answered.add(kind)
                 nonce = str(next(nonces))
                 self._unanswered[nonce] = fresh, gone
                 for key in gone:
@@ -81,6 +83,11 @@ class _Stream:
                 for resource in fresh:
                     self._send(resource)
             yield _response(kind, nonce, fresh, [name for _, name in gone])
+
+    def settled(self) -> bool:
+        """Whether it has answered all that it was sent, and acked all that it was given."""
+        with self._lock:
+            return not self._open and not self._unanswered and {Type.CLUSTER, Type.LISTENER} <= self._answered
 
     def missing(self) -> list[Discovered]:
         """What it was given, or no longer is, and has not acked."""
@@ -139,7 +146,7 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
     def acked(self, proxy: str) -> bool:
         """Whether a proxy has acked all that it was given, and has nothing else; secrets apart, as in `give`."""
         assert self.refused == [], self.refused
-        return proxy in self._streams and not self._streams[proxy].missing()
+        return proxy in self._streams and self._streams[proxy].settled()
 
     def missing(self, proxy: str) -> list[Discovered]:
         """What a proxy was given, or no longer is, and has not acked; all of it while it is not there."""

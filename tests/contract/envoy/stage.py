@@ -7,7 +7,6 @@ definition. Definitions use the ports below, which are free on all of loopback, 
 """
 
 import itertools
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -35,7 +34,7 @@ from isthmus.xds.proxy import AtGateway, Composed, compose_east_west, compose_ga
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
 from tests.contract.envoy.ads import Ads
 from tests.contract.envoy.applications import App, GrpcApp, TcpApp
-from tests.contract.envoy.asking import Answer, Reply, ask, call, free_port
+from tests.contract.envoy.asking import Answer, Reply, ask, call, free_port, listens
 from tests.contract.envoy.certificates import Domain
 from tests.contract.envoy.feeding import Envoy
 from tests.contract.envoy.h2 import H2App
@@ -109,14 +108,23 @@ class Stage:
         self.domains = {c: Domain(TrustDomain.of(c, 1, "acme").text) for c in HERE}
         self.health: dict[str, Health] = {}
         self.snapshots: dict[str, Snapshot] = {}
+        self._directories: dict[str, Directory] = {}
         self.apps: dict[tuple[str, int], Application] = {}
         self.envoys: dict[str, Envoy] = {}
         self.ads = Ads()
         self._identities: dict[str, Resource] = {}
         self._definition: Definition | None = None
+        self._in_force: dict[str, Health] | None = None
 
     def apply(self, definition: Definition) -> None:
-        """Until every Envoy does what this definition says; AssertionError with Envoy's words if one refuses it."""
+        """Until every Envoy does what this definition says; AssertionError with Envoy's words if one refuses it.
+
+        What is in force already, health of instances included, is not applied again.
+        """
+        health = dict(self.health)
+        if definition is self._definition and health == self._in_force:
+            return
+        self._in_force = None
         assert check(definition) == (), "a tenant could not have said this"
         self._definition = definition
         facts = {
@@ -125,10 +133,12 @@ class Stage:
         }
         around = Surroundings(MESH_ID, "111122223333", "us-east-1", "acme", "isthmus.internal", facts)
         self.snapshots = {cluster: compile_mesh(definition, around, cluster).snapshot for cluster in HERE}
+        self._directories = {cluster: self._read(cluster) for cluster in HERE}
         self._open()
         for proxy in self.proxies:
             self.ads.give(proxy, self.resources(proxy))
         self.start()
+        self._in_force = health
 
     def start(self) -> None:
         """Start the Envoys that do not run, and wait until all are ready."""
@@ -136,7 +146,7 @@ class Stage:
             if proxy not in self.envoys:
                 self.envoys[proxy] = Envoy(proxy, self.ads)
         for proxy in self.proxies:
-            until(partial(self._ready, proxy), READY)
+            until(partial(self._ready, proxy), READY, every=0.002)
 
     def _ready(self, proxy: str) -> bool:
         return self.ads.acked(proxy) and not any(self.envoys[proxy].stats("warming").values())
@@ -201,13 +211,13 @@ class Stage:
             return [*_bodies(told), self._identity(instance.cluster, "node", instance.of)]
         if proxy in self.doors:
             door = self.doors[proxy]
-            ports = self._directory(door.cluster).gateways.get(door.name, ())
+            ports = self._directories[door.cluster].gateways.get(door.name, ())
             local = LocalInstance(proxy, door.name, self.addresses[proxy], {p: p for p in ports})
             view = self._view(door.cluster, view_id("gateway", door.name, "1.40"))
             told = compose_gateway(view, self._endpoints(door.cluster), local, bundle)
             return [*_bodies(told), self._identity(door.cluster, "gateway", door.name)]
         cluster = proxy.partition("/")[2]
-        directory = self._directory(cluster)
+        directory = self._directories[cluster]
         view = self._view(cluster, view_id("east-west", directory.facts.label, "1.40"))
         at = AtGateway(view, directory, self._locals(cluster))
         return _bodies(compose_east_west([at], HERE[cluster], self.addresses[proxy], EAST_WEST))
@@ -224,12 +234,12 @@ class Stage:
                 if (instance.name, port) not in self.apps:
                     made = _APPLICATIONS[protocol](instance.name, self.addresses[instance.name], port)
                     self.apps[instance.name, port] = made
-                    until(partial(_listens, self.addresses[instance.name], port))
+                    until(partial(listens, self.addresses[instance.name], port))
                     made.forget()
 
     def _ports(self, instance: Instance) -> tuple[tuple[int, str], ...]:
         """The ports of an instance's node, none where it is not placed."""
-        node = self._directory(instance.cluster).nodes.get(instance.of)
+        node = self._directories[instance.cluster].nodes.get(instance.of)
         return node.ports if node is not None else ()
 
     def _local(self, instance: Instance) -> LocalInstance:
@@ -238,13 +248,13 @@ class Stage:
         return LocalInstance(instance.name, instance.of, self.addresses[instance.name], ports, health=health)
 
     def _locals(self, cluster: str) -> list[LocalInstance]:
-        placed = self._directory(cluster).nodes
+        placed = self._directories[cluster].nodes
         return [self._local(i) for i in self.instances.values() if i.cluster == cluster and i.of in placed]
 
     def _endpoints(self, cluster: str) -> Mapping[str, Resource]:
         """Each cluster knows its own instances, and the others' as slots behind their gateway."""
         others = [self._remote(other) for other in HERE if other != cluster]
-        return endpoints(self._directory(cluster), Topology(self._locals(cluster), others), HERE[cluster])
+        return endpoints(self._directories[cluster], Topology(self._locals(cluster), others), HERE[cluster])
 
     def _remote(self, cluster: str) -> RemoteCluster:
         nodes: dict[str, list[RemoteSlot]] = {}
@@ -269,7 +279,7 @@ class Stage:
         snapshot = self.snapshots[cluster]
         return [snapshot.resources[ref.version] for ref in snapshot.manifest.refs(view)]
 
-    def _directory(self, cluster: str) -> Directory:
+    def _read(self, cluster: str) -> Directory:
         directory = Directory.read(self._view(cluster, AGENT_VIEW))
         assert directory is not None, f"the definition does not attach {cluster}"
         return directory
@@ -277,14 +287,6 @@ class Stage:
 
 def _east_west(cluster: str) -> str:
     return f"east-west/{cluster}"
-
-
-def _listens(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def _bodies(composed: Iterable[Composed]) -> list[Resource]:
