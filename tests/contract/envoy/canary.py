@@ -24,7 +24,7 @@ from isthmus.xds.proxy import AtGateway, Composed, compose_east_west, compose_ga
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, Type
 from tests.contract.envoy.ads import Ads
 from tests.contract.envoy.certificates import Domain
-from tests.contract.envoy.feeding import Envoy
+from tests.contract.envoy.feeding import Running, bootstrap
 from tests.contract.envoy.lanes import MESSAGES, alike, side_by_side
 from tests.golden.cases import MESH_ID, REGIONS, resources, surroundings
 from tests.until import until
@@ -138,6 +138,10 @@ class Tally:
         return f"{self.meshes} meshes, {self.proxies} proxies in {self.pushes} pushes; acked: {each}"
 
 
+_COUNTS_NOTHING = {"stats_config": {"stats_matcher": {"reject_all": True}}}
+"""Half of what Envoy does for a listener or a cluster that comes and goes is to make its statistics."""
+
+
 class Refused(AssertionError):
     """Envoy does not take what a mesh compiles to."""
 
@@ -146,7 +150,7 @@ class Canary:
     """The Envoy and its feed."""
 
     def __init__(self) -> None:
-        self._running: tuple[Ads, Envoy] | None = None
+        self._running: tuple[Ads, Running] | None = None
         self.tally = Tally()
 
     def stop(self) -> None:
@@ -156,11 +160,11 @@ class Canary:
             self._running[0].stop()
             self._running = None
 
-    def _started(self, given: Sequence[Resource]) -> tuple[Ads, Envoy]:
+    def _started(self, given: Sequence[Resource]) -> tuple[Ads, Running]:
         """A fresh one for the first push and after a refusal, of which something may have stayed."""
         ads = Ads()
         ads.give(PROXY, given)
-        return ads, Envoy(PROXY, ads)
+        return ads, Running(lambda admin: {**bootstrap(PROXY, ads.port, admin), **_COUNTS_NOTHING})
 
     def accepts(self, meshes: Sequence[tuple[str, Sequence[Proxy]]]) -> None:
         """`Refused` if it does not take all of these, each (what to call it, its proxies), pushed at once."""
@@ -189,7 +193,7 @@ class Canary:
             self.tally.resources.update(Counter(str(resource.type) for resource in given))
         return words
 
-    def _cross_checked(self, given: Sequence[Resource], envoy: Envoy) -> str:
+    def _cross_checked(self, given: Sequence[Resource], envoy: Running) -> str:
         return _unlike(given, envoy) if self.tally.pushes % CROSS_CHECK == 0 else ""
 
     @classmethod
@@ -213,7 +217,7 @@ def _waited(ads: Ads) -> str:
     return "; ".join(ads.refused)
 
 
-def _unlike(given: Sequence[Resource], envoy: Envoy) -> str:
+def _unlike(given: Sequence[Resource], envoy: Running) -> str:
     """What Envoy itself says it has, where that is not what was given: nothing else and nothing less.
 
     By content: a listener whose filter chains alone changed keeps its old version in `config_dump` (Envoy 1.40).
