@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from isthmus.ir.access_logs import access_log
 from isthmus.ir.matches import of_gateway_route, specificity
 from isthmus.ir.mesh import Compared, Gateway, GatewayListener, GatewayRoute, Match, Protocol
 from isthmus.ir.said import Said
@@ -16,7 +17,8 @@ def gateway(name: str, said: Said) -> Gateway:
         GatewayListener(m.port, Protocol(m.protocol), tuple(_routes(name, ordered, routes, m.port)))
         for m in said.gateways[name].ports
     )
-    return Gateway(name, listeners, tuple(sorted({r.service for listener in listeners for r in listener.routes})))
+    services = tuple(sorted({r.service for listener in listeners for r in listener.routes}))
+    return Gateway(name, listeners, services, access_log(said.gateways[name].logging))
 
 
 def _order(named: tuple[str, GatewayRouteSpec]) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from isthmus.ir import access_logs
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, target_port
@@ -20,7 +21,6 @@ Shape = bool | str | Mapping[str, Any]
 
 _TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
 _TCP = "TCP services are not routed yet: they need an address of their own"
-_LOGGING = "access logs to a file are not written yet"
 _HEALTH = "active health checks are not made yet; outlier detection and the agents' view of instances are"
 _DISCOVERY = "instances come from bindings; addresses in DNS and Cloud Map are not resolved yet"
 _EGRESS = "requests to what is not in the mesh are not let out yet"
@@ -45,7 +45,7 @@ EFFECTIVE: Mapping[str, Shape] = {
             "health_check": _HEALTH,
             "tls": _TLS,
         },
-        "logging": _LOGGING,
+        "logging": _ALL,
         "service_discovery": _DISCOVERY,
     },
     "VirtualService": {"provider": _ALL},
@@ -65,7 +65,7 @@ EFFECTIVE: Mapping[str, Shape] = {
             "health_check": "a gateway's own health check is not made yet",
             "tls": _TLS,
         },
-        "logging": _LOGGING,
+        "logging": _ALL,
     },
     "GatewayRoute": {"http_route": _ALL, "http2_route": _ALL, "grpc_route": _ALL, "priority": _ALL},
     "Attachment": _ALL,
@@ -82,6 +82,7 @@ def found(definition: Definition, said: Said, attached: frozenset[str]) -> Itera
         yield Ineffective(mesh, "/spec/egressFilter/type", _EGRESS)
     for key, document in definition.documents.items():
         yield from _unread(key, document.spec, EFFECTIVE.get(key.kind, {}), "/spec")
+        yield from access_logs.repeated(key, getattr(document.spec, "logging", None))
     yield from _callers(said)
     yield from _providers(said)
     yield from _targets(said)

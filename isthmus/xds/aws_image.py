@@ -18,15 +18,18 @@ from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 
 from isthmus.xds import names
 from isthmus.xds.endpoints import app_endpoints, nothing
 from isthmus.xds.oldest import known
+from isthmus.xds.oldest_logs import understood
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, Composed
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import packed
 
 _Hcm = hcm_pb2.HttpConnectionManager
+_PROXY = "envoy.filters.network.tcp_proxy"
 _MANAGER = "envoy.filters.network.http_connection_manager"
 LOOPBACK = "127.0.0.1"
 
@@ -133,10 +136,19 @@ def _bare(chain: listener_components_pb2.FilterChain) -> None:
             manager.forward_client_cert_details = _Hcm.SANITIZE
             manager.ClearField("set_current_client_cert_details")
             manager.ClearField("tracing")
-            logs = [log for log in manager.access_log if known(log.typed_config)]
-            manager.ClearField("access_log")
-            manager.access_log.extend(logs)
+            _write_less(manager)
             each.typed_config.CopyFrom(packed(manager))
+        elif each.name == _PROXY:
+            proxy = tcp_proxy_pb2.TcpProxy.FromString(each.typed_config.value)
+            _write_less(proxy)
+            each.typed_config.CopyFrom(packed(proxy))
+
+
+def _write_less(chain: hcm_pb2.HttpConnectionManager | tcp_proxy_pb2.TcpProxy) -> None:
+    """Of the access logs, what the image's Envoy knows."""
+    logs = [understood(log) for log in chain.access_log if known(log.typed_config)]
+    chain.ClearField("access_log")
+    chain.access_log.extend(logs)
 
 
 def _bind(listener: listener_pb2.Listener, address: str, port: int) -> None:

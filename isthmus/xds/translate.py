@@ -3,13 +3,13 @@
 Serving: a node's inbound listeners with their routes, slots and applications, and the east-west gateway's chain.
 Calling: `outbound`, routes, backends, the ways to other clusters, and all of a virtual gateway. Nothing serving refers
 to anything calling, so a rollout may widen the one before it moves the other. Equal resources are built once a compile:
-nothing in a listener names its node, so a thousand nodes with one port share one.
+nothing in a listener names its node, so a thousand nodes with one port and one log (or none) share one.
 """
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
-from isthmus.ir.mesh import ClusterMesh, Gateway, Listener, Node, Protocol, Service
+from isthmus.ir.mesh import AccessLog, ClusterMesh, Gateway, Listener, Node, Protocol, Service
 from isthmus.ir.services import called
 from isthmus.xds import backends, directory, east_west, listeners, names, routes, slots
 from isthmus.xds.slots import Layer
@@ -55,32 +55,33 @@ class _Translation:
         return self._once(("slots", listener, layer), lambda: slots.inert(listener, layer))
 
     def _serving(self, node: Node) -> Half:
-        return tuple(r for listener in node.listeners for r in self._port(listener))
+        return tuple(r for listener in node.listeners for r in self._port(listener, node.log))
 
-    def _port(self, listener: Listener) -> Half:
-        return self._once(listener, lambda: self._built_port(listener))
+    def _port(self, listener: Listener, log: AccessLog | None) -> Half:
+        return self._once((listener, log), lambda: self._built_port(listener, log))
 
-    def _built_port(self, listener: Listener) -> Half:
+    def _built_port(self, listener: Listener, log: AccessLog | None) -> Half:
         name, port, app = names.inbound(listener.port), listener.port, backends.app(listener)
         if listener.protocol is Protocol.TCP:
-            return listeners.inbound_tcp(self._ir.name, port, listener.idle), app, *self._slots(name, Layer.TCP)
-        shared = self._once(("inbound", port), lambda: listeners.inbound_http(self._ir.name, port))
+            return listeners.inbound_tcp(self._ir.name, port, listener.idle, log), app, *self._slots(name, Layer.TCP)
+        shared = self._once(("inbound", port, log), lambda: listeners.inbound_http(self._ir.name, port, log))
         return shared, routes.inbound(listener), app, *self._slots(name, Layer.HTTP)
 
     def _calling(self, node: Node) -> Half:
         services = self._known(node.services)
-        listener = self._once("outbound", listeners.outbound)
+        listener = self._once(("outbound", node.log), lambda: listeners.outbound(node.log))
         table = self._once(("table", services), lambda: routes.outbound(self._hosts(services)))
         return listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(services)
 
     def _gateway(self, gateway: Gateway) -> Half:
         services = self._known(gateway.services)
         table = routes.outbound(self._hosts(services), otherwise=tuple(routes.by_header(gateway, self._ir.services)))
-        inside = self._once("outbound inside", listeners.outbound_inside), table, self._once("self", backends.inside)
-        out = [*inside, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(services)]
+        inside = self._once(("outbound inside", gateway.log), lambda: listeners.outbound_inside(gateway.log))
+        out = [inside, table, self._once("self", backends.inside)]
+        out += *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(services)
         for listener in gateway.listeners:
             name = names.ingress(listener.port)
-            out += listeners.ingress(listener.port), routes.ingress(listener, self._ir.services)
+            out += listeners.ingress(listener.port, gateway.log), routes.ingress(listener, self._ir.services)
             out += self._slots(name, Layer.HTTP)
         return tuple(out)
 
