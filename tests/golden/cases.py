@@ -2,7 +2,8 @@
 
 A file has `about` (a sentence), `documents` (every cluster of `clusters` is attached by itself), optionally `spec` and
 `settings` of the mesh, `cluster` (where it is compiled; east), and `show`: view → resources as `type name` (`type name
-Message` for what is packed in it as such a message), or `all` for the names of everything. `envoy` is what came of it, and `ineffective` what had no effect.
+Message` for what is packed in it as such a message), or `all` for the names of everything. `envoy` is what came of it,
+and `ineffective` what had no effect.
 """
 
 import json
