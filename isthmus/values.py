@@ -17,6 +17,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d{1,2}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _SAFE = re.compile(r"[A-Za-z0-9.-]")
+_ALL_SAFE = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9-][A-Za-z0-9.-]*")
 
 BASE_DOMAIN = "isthmus.internal"
 """The default base domain of trust domains and SNI; an installation may set its own."""
@@ -106,6 +107,8 @@ def spiffe_segment(name: str) -> str:
     SPIFFE-ID §2.2 allows `[A-Za-z0-9._-]`; `_` itself is escaped, so two names never share a segment, and so are names
     made of dots alone, which the same section forbids.
     """
+    if _ALL_SAFE.fullmatch(name):
+        return name
     escaped = "".join(c if _SAFE.fullmatch(c) else "".join(f"_{b:02X}" for b in c.encode()) for c in name)
     return escaped.replace(".", "_2E") if set(escaped) <= {"."} else escaped
 
