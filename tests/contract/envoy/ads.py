@@ -30,6 +30,7 @@ class _Stream:
         self.sent: dict[Discovered, Resource] = {}
         self.acked: dict[Discovered, Resource] = {}
         self._unanswered: dict[str, tuple[Sequence[Resource], Sequence[Discovered]]] = {}
+        self._answered: set[Type] = set()
         self._lock = threading.Lock()
 
     def read(self, request: discovery_pb2.DeltaDiscoveryRequest) -> None:
@@ -48,15 +49,19 @@ class _Stream:
                 self._forget((kind, name))
 
     def due(self, given: Mapping[Discovered, Resource], nonces: Iterator[int]) -> Iterator[Any]:
-        """Responses with everything that is wanted and not as it was sent."""
+        """Responses with everything that is wanted and not as it was sent.
+
+        Who wants all of a type waits for an answer, be there nothing: Envoy would not go on for 15 s.
+        """
         for kind in (k for k in ORDER if k in self.wanted):
             with self._lock:
                 names = {n for k, n in given if k == kind} if "*" in self.wanted[kind] else self.wanted[kind]
                 listed = [given[kind, n] for n in sorted(names) if (kind, n) in given]
                 fresh = [r for r in listed if self.sent.get((r.type, r.name)) != r]
                 gone = [key for key in self.sent if key[0] == kind and key not in given]
-                if not fresh and not gone:
+                if not fresh and not gone and ("*" not in self.wanted[kind] or kind in self._answered):
                     continue
+                self._answered.add(kind)
                 nonce = str(next(nonces))
                 self._unanswered[nonce] = fresh, gone
                 for key in gone:
@@ -68,6 +73,8 @@ class _Stream:
     def has(self, given: Mapping[Discovered, Resource]) -> bool:
         """Whether these are acked, and nothing else. Of secrets only those that Envoy wants are ever sent."""
         with self._lock:
+            if not {Type.CLUSTER, Type.LISTENER} <= self._answered or self._unanswered:
+                return False
             acked = {key: r for key, r in self.acked.items() if key[0] is not Type.SECRET}
         return acked == {key: r for key, r in given.items() if key[0] is not Type.SECRET}
 

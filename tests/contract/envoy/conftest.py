@@ -25,7 +25,7 @@ def stage(playing: Stage) -> Iterator[Stage]:
     playing.forget()
 
 
-@pytest.fixture(params=["east", "west"], ids=["target in the same cluster", "target in another cluster"])
+@pytest.fixture(scope="session", params=["east", "west"], ids=["to the same cluster", "to another cluster"])
 def where(request: pytest.FixtureRequest) -> str:
     """The cluster in which targets run; callers are in east."""
     cluster: str = request.param

@@ -77,7 +77,7 @@ def scene(where: str, *more: Document, protocol: str = "http", targets: Iterable
     return build.definition(*keyed.values(), settings={"transport": "strict"})
 
 
-def narrow(match: Json, *, protocol: str = "http") -> tuple[Document, Document]:
+def narrow(match: Json, *, router: str = build.ROUTER, protocol: str = "http") -> tuple[Document, Document]:
     """What matches goes to green, the rest to blue."""
-    green = build.route("narrow", targets={"green": 1}, match=match, protocol=protocol, priority=0)
-    return green, build.route("rest", targets={"blue": 1}, protocol=protocol, priority=REST)
+    green = build.route("narrow", router=router, targets={"green": 1}, match=match, protocol=protocol, priority=0)
+    return green, build.route("rest", router=router, targets={"blue": 1}, protocol=protocol, priority=REST)

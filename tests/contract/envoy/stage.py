@@ -109,6 +109,7 @@ class Stage:
         self.domains = {c: Domain(TrustDomain.of(c, 1, "acme").text) for c in HERE}
         self.health: dict[str, Health] = {}
         self.snapshots: dict[str, Snapshot] = {}
+        self._directories: dict[str, Directory] = {}
         self.apps: dict[tuple[str, int], Application] = {}
         self.envoys: dict[str, Envoy] = {}
         self.ads = Ads()
@@ -116,7 +117,12 @@ class Stage:
         self._definition: Definition | None = None
 
     def apply(self, definition: Definition) -> None:
-        """Until every Envoy does what this definition says; AssertionError with Envoy's words if one refuses it."""
+        """Until every Envoy does what this definition says; AssertionError with Envoy's words if one refuses it.
+
+        What is in force already is not applied again.
+        """
+        if definition is self._definition:
+            return
         assert check(definition) == (), "a tenant could not have said this"
         self._definition = definition
         facts = {
@@ -125,6 +131,7 @@ class Stage:
         }
         around = Surroundings(MESH_ID, "111122223333", "us-east-1", "acme", "isthmus.internal", facts)
         self.snapshots = {cluster: compile_mesh(definition, around, cluster).snapshot for cluster in HERE}
+        self._directories = {cluster: self._read(cluster) for cluster in HERE}
         self._open()
         for proxy in self.proxies:
             self.ads.give(proxy, self.resources(proxy))
@@ -136,7 +143,7 @@ class Stage:
             if proxy not in self.envoys:
                 self.envoys[proxy] = Envoy(proxy, self.ads)
         for proxy in self.proxies:
-            until(partial(self._ready, proxy), READY)
+            until(partial(self._ready, proxy), READY, every=0.002)
 
     def _ready(self, proxy: str) -> bool:
         return self.ads.acked(proxy) and not any(self.envoys[proxy].stats("warming").values())
@@ -201,13 +208,13 @@ class Stage:
             return [*_bodies(told), self._identity(instance.cluster, "node", instance.of)]
         if proxy in self.doors:
             door = self.doors[proxy]
-            ports = self._directory(door.cluster).gateways.get(door.name, ())
+            ports = self._directories[door.cluster].gateways.get(door.name, ())
             local = LocalInstance(proxy, door.name, self.addresses[proxy], {p: p for p in ports})
             view = self._view(door.cluster, view_id("gateway", door.name, "1.40"))
             told = compose_gateway(view, self._endpoints(door.cluster), local, bundle)
             return [*_bodies(told), self._identity(door.cluster, "gateway", door.name)]
         cluster = proxy.partition("/")[2]
-        directory = self._directory(cluster)
+        directory = self._directories[cluster]
         view = self._view(cluster, view_id("east-west", directory.facts.label, "1.40"))
         at = AtGateway(view, directory, self._locals(cluster))
         return _bodies(compose_east_west([at], HERE[cluster], self.addresses[proxy], EAST_WEST))
@@ -229,7 +236,7 @@ class Stage:
 
     def _ports(self, instance: Instance) -> tuple[tuple[int, str], ...]:
         """The ports of an instance's node, none where it is not placed."""
-        node = self._directory(instance.cluster).nodes.get(instance.of)
+        node = self._directories[instance.cluster].nodes.get(instance.of)
         return node.ports if node is not None else ()
 
     def _local(self, instance: Instance) -> LocalInstance:
@@ -238,13 +245,13 @@ class Stage:
         return LocalInstance(instance.name, instance.of, self.addresses[instance.name], ports, health=health)
 
     def _locals(self, cluster: str) -> list[LocalInstance]:
-        placed = self._directory(cluster).nodes
+        placed = self._directories[cluster].nodes
         return [self._local(i) for i in self.instances.values() if i.cluster == cluster and i.of in placed]
 
     def _endpoints(self, cluster: str) -> Mapping[str, Resource]:
         """Each cluster knows its own instances, and the others' as slots behind their gateway."""
         others = [self._remote(other) for other in HERE if other != cluster]
-        return endpoints(self._directory(cluster), Topology(self._locals(cluster), others), HERE[cluster])
+        return endpoints(self._directories[cluster], Topology(self._locals(cluster), others), HERE[cluster])
 
     def _remote(self, cluster: str) -> RemoteCluster:
         nodes: dict[str, list[RemoteSlot]] = {}
@@ -269,7 +276,7 @@ class Stage:
         snapshot = self.snapshots[cluster]
         return [snapshot.resources[ref.version] for ref in snapshot.manifest.refs(view)]
 
-    def _directory(self, cluster: str) -> Directory:
+    def _read(self, cluster: str) -> Directory:
         directory = Directory.read(self._view(cluster, AGENT_VIEW))
         assert directory is not None, f"the definition does not attach {cluster}"
         return directory

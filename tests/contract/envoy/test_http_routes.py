@@ -1,11 +1,14 @@
 """Which requests a route takes: each kind of match with a request that it takes and one that it leaves to the rest."""
 
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
 
+from isthmus.model.definition import Definition
 from tests import build
-from tests.contract.envoy.scenes import Request, narrow, scene
+from tests.contract.envoy.scenes import PORT, Request, narrow, scene
 from tests.contract.envoy.stage import HTTP, SECOND, Stage
 
 Json = Any
@@ -71,17 +74,34 @@ MATCHES: dict[str, tuple[Json, Request, Request]] = {
 }
 
 
+@cache
+def all_at_once(where: str, protocol: str) -> Definition:
+    """A service for each match, so that one definition shows them all."""
+    numbered = list(enumerate(match for match, _, _ in MATCHES.values()))
+    services = [build.service(named(n), router=str(n)) for n, _ in numbered]
+    routers = [build.router(str(n), port=PORT[protocol], protocol=protocol) for n, _ in numbered]
+    routes = [route for n, match in numbered for route in narrow(match, router=str(n), protocol=protocol)]
+    backends = [named(n) for n, _ in numbered]
+    front = build.node("front", port=PORT[protocol], protocol=protocol, backends=backends)
+    return scene(where, front, *services, *routers, *routes, protocol=protocol)
+
+
+def named(number: int) -> str:
+    return f"match-{number}.local"
+
+
+@pytest.mark.parametrize(("name", "taken", "left"), [(n, t, o) for n, (_, t, o) in MATCHES.items()], ids=MATCHES)
 @pytest.mark.parametrize("protocol", ["http", "http2"])
-@pytest.mark.parametrize(("match", "taken", "left"), MATCHES.values(), ids=MATCHES)
 def test_a_route_takes_what_matches_and_nothing_else(
-    stage: Stage, where: str, match: Json, taken: Request, left: Request, protocol: str
+    stage: Stage, where: str, name: str, taken: Request, left: Request, protocol: str
 ) -> None:
-    stage.apply(scene(where, *narrow(match, protocol=protocol), protocol=protocol))
-    assert (taken.sent(stage).status, arrived(stage, protocol)) == (200, f"green-{where}")
-    assert (left.sent(stage).status, arrived(stage, protocol)) == (200, f"blue-{where}")
+    stage.apply(all_at_once(where, protocol))
+    host = named(list(MATCHES).index(name))
+    assert (replace(taken, host=host).sent(stage).status, arrived(stage)) == (200, f"green-{where}")
+    assert (replace(left, host=host).sent(stage).status, arrived(stage)) == (200, f"blue-{where}")
 
 
-def arrived(stage: Stage, protocol: str) -> str:
+def arrived(stage: Stage) -> str:
     """Where the one request since the last time came in; an answer to HEAD does not say."""
     asked = [app for app in stage.apps.values() if app.asked]
     assert [len(app.asked) for app in asked] == [1]
