@@ -194,14 +194,12 @@ class Inputs(Generic[T]):
 
 
 class Results(Generic[T]):
-    """What `build` makes of each name that `known` has."""
+    """What `build` makes of each name that `known` has; it raises KeyError for any other."""
 
     def __init__(self, computation: Computation, kind: str, known: Lookup[object], build: Callable[[str], T]) -> None:
         self._computation, self._kind, self._known, self._build = computation, kind, known, build
 
     def __getitem__(self, name: str, /) -> T:
-        if name not in self._known:
-            raise KeyError(name)
         return self._computation.get((self._kind, name), lambda: self._build(name))
 
     def __contains__(self, name: object, /) -> bool:

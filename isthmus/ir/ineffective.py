@@ -19,7 +19,7 @@ from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewaySpec
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
-from isthmus.model.structure import Structure, members
+from isthmus.model.structure import Structure
 
 Shape = bool | str | Mapping[str, Any]
 """True: effective. A text: why it is not. A mapping, by Python name: as its members say."""
@@ -98,15 +98,14 @@ def of_document(key: Key, spec: Spec, said: Said) -> Iterator[Ineffective]:
 
 
 def _unread(key: Key, value: Any, shape: Shape, pointer: str) -> Iterator[Ineffective]:  # noqa: ANN401 - any field's
-    if shape is True:
-        return
     if isinstance(shape, str):
         yield Ineffective(key, pointer, shape)
-    elif isinstance(value, Structure):
+    elif isinstance(value, Structure) and shape is not True:
         assert isinstance(shape, Mapping), "shapes are True, a text or a mapping"
-        for name, alias in members(type(value)):
-            if name in value.model_fields_set:
-                rule = shape.get(name, "this is not translated yet")
+        for name in value.model_fields_set:
+            rule = shape.get(name, "this is not translated yet")
+            if rule is not True:
+                alias = type(value).model_fields[name].alias or name
                 yield from _unread(key, getattr(value, name), rule, f"{pointer}/{alias}")
     elif isinstance(value, tuple):
         for i, element in enumerate(value):

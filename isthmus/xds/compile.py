@@ -23,7 +23,7 @@ from isthmus.model.key import Key
 from isthmus.model.kinds.mesh import MeshSpec
 from isthmus.xds import directory
 from isthmus.xds.content import Changed, Content
-from isthmus.xds.snapshot import Snapshot, Type, view_id
+from isthmus.xds.snapshot import Manifest, Snapshot, Type, view_id
 from isthmus.xds.translate import Ports, Translation, View
 
 COMPILER = "3"
@@ -121,11 +121,24 @@ class Compiler:
         self._computation.sweep()
         return self._content.changed()
 
+    def __len__(self) -> int:
+        """How many documents it compiles."""
+        return len(self._notes)
+
+    @property
+    def manifest(self) -> Manifest:
+        """All views, a copy."""
+        return self._content.manifest
+
+    @property
+    def ineffective(self) -> tuple[Ineffective, ...]:
+        """What the definition says without effect, sorted."""
+        return tuple(sorted((note for notes in self._notes.values() for note in notes), key=_by_place))
+
     @property
     def compiled(self) -> Compiled:
         """All of it, a copy."""
-        listed = [note for notes in self._notes.values() for note in notes]
-        return Compiled(self._content.snapshot, tuple(sorted(listed, key=_by_place)))
+        return Compiled(self._content.snapshot, self.ineffective)
 
     def _begin(self) -> None:
         """What there is of a mesh in each of its clusters, whatever its documents."""
@@ -150,7 +163,7 @@ class Compiler:
             self._computation.forget(root)
         match root.sort:
             case Sort.NOTES:
-                self._notes[root.key] = value or ()
+                self._note(root.key, value)
             case Sort.VIEW:
                 self._put(ROLES[root.key.kind], root.key.name, value)
                 self._call(root, value.called if value else ())
@@ -158,6 +171,12 @@ class Compiler:
                 self._content.tell_agent("serving", (DIRECTORY[root.key.kind], root.key.name), value)
             case Sort.CALLED:
                 self._content.tell_agent("calling", (Type.BACKEND, f"{root.key.name} {root.port}"), value)
+
+    def _note(self, key: Key, notes: tuple[Ineffective, ...] | None) -> None:
+        if notes is None:
+            self._notes.pop(key, None)
+        else:
+            self._notes[key] = notes
 
     def _built(self, root: Root) -> Any:  # noqa: ANN401 - by sort
         name = root.key.name

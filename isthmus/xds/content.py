@@ -63,9 +63,14 @@ class Content:
         return out
 
     @property
+    def manifest(self) -> Manifest:
+        """All views, a copy."""
+        return Manifest(dict(sorted(self._views.items())))
+
+    @property
     def snapshot(self) -> Snapshot:
         """All of it, a copy."""
-        return Snapshot(Manifest(dict(sorted(self._views.items()))), dict(self._bodies))
+        return Snapshot(self.manifest, dict(self._bodies))
 
     def _set(self, view: str, parts: Parts | None, resources: Iterable[Resource]) -> None:
         before = self._views.get(view)

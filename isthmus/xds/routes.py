@@ -6,6 +6,7 @@ it adds itself must not limit them: no time limit, no retries.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from envoy.config.core.v3 import base_pb2
@@ -203,6 +204,7 @@ def _limit(action: route_components_pb2.RouteAction, timeout: int, idle: int | N
         action.idle_timeout.CopyFrom(lasting(idle))
 
 
+@lru_cache(maxsize=1024)
 def _retried(retry: Retry) -> route_components_pb2.RetryPolicy:
     """Another host first, and after that another priority: a retry must not meet the instance that just failed."""
     conditions = (*retry.conditions, *(("retriable-status-codes",) if retry.statuses else ()))
