@@ -14,7 +14,9 @@ def main() -> int:
     """Exit 1 if a figure misses its bound by more than three times (testing.md: CI fails only there)."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = sorted(
-        m.name for m in pkgutil.iter_modules(bench.__path__) if m.name not in {"__main__", "control_plane", "floor", "soak"}
+        m.name
+        for m in pkgutil.iter_modules(bench.__path__)
+        if m.name not in {"__main__", "control_plane", "floor", "soak"}
     )
     parser.add_argument("names", nargs="*", help=f"which: {', '.join(names)}; default all")
     parser.add_argument("--json", action="store_true", help="print JSON only on stdout")
