@@ -1,13 +1,13 @@
 """narrow: which part of a refused view Envoy refuses, because its words often name nothing (`missing ]: [`).
 
-By trying: clusters alone; each listener without routes and with its slots as discovered; then what goes into it, a
-virtual host, a route, a slot, by halves. What was found is left out and the search goes on, so that one run tells
-everything, up to a limit. A route's clusters stand in as empty ones, so that a refused cluster is told once and not by
-every route to it.
+By trying each part alone: clusters; listeners without routes and with their slots as discovered; then whatever goes
+into a listener: a slot, a virtual host, a route. So everything that is wrong is told, and told where it is. A route's
+clusters stand in as empty ones, so that a refused cluster is told once and not by every route to it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from itertools import compress
+from typing import NamedTuple, TypeAlias
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
@@ -15,13 +15,11 @@ from envoy.config.route.v3 import route_components_pb2, route_pb2
 from isthmus.xds.consistency import wanted
 from isthmus.xds.snapshot import Resource, Type
 
-T = TypeVar("T")
 View = Sequence[Resource]
-Refused = Callable[[View], str]
-"""Envoy's words about a view; empty if it accepts it."""
+Verdicts = Callable[[Sequence[View]], Sequence[str]]
+"""Envoy's words about each of several views; empty for one that it accepts."""
 
-MOST = 10
-"""Culprits told of one view."""
+_Host: TypeAlias = route_components_pb2.VirtualHost
 
 
 class Culprit(NamedTuple):
@@ -42,118 +40,87 @@ class Culprit(NamedTuple):
         return self.inner or self.name
 
 
-def culprits(view: View, refused: Refused, words: str) -> tuple[Culprit, ...]:
+def culprits(view: View, verdicts: Verdicts, words: str) -> tuple[Culprit, ...]:
     """What Envoy refuses in a view that it refused with `words`; the view as a whole if no part is refused alone."""
-    found = [*_clusters(view, refused)]
-    for listener in _of(view, Type.LISTENER):
-        found += _listener(listener, view, refused)
-        if len(found) >= MOST:
-            break
-    unique = {(c.type, c.name, c.inner): c for c in reversed(found)}
-    return tuple(sorted(unique.values()))[:MOST] or (Culprit(words=words),)
+    listeners = _of(view, Type.LISTENER)
+    found = [Culprit(r.type, r.name, words=w) for r, w in _refused(_of(view, Type.CLUSTER), verdicts)]
+    bad = list(_refused(listeners, verdicts))
+    found += [Culprit(r.type, r.name, "", r.name, w) for r, w in bad]
+    for listener in listeners:
+        if listener not in [r for r, _ in bad]:
+            found += _inside(listener, view, verdicts)
+    unique = {(c.type, c.name, c.inner): c for c in found}
+    return tuple(unique.values()) or (Culprit(words=words),)
 
 
 def part(view: View, culprit: Culprit) -> View | None:
     """As little of a view as shows whether it has that fault; None if it has no such part any more."""
-    if culprit.type == Type.CLUSTER:
-        return [r for r in _of(view, Type.CLUSTER) if r.name == culprit.name] or None
-    listeners = [r for r in _of(view, Type.LISTENER) if r.name == culprit.listener]
-    if not listeners:
-        return None
-    if culprit.type == Type.LISTENER:
-        return listeners
-    inside = [r for r in view if r.type == culprit.type and r.name == culprit.name]
+    if not culprit.type:
+        return view
+    named = [r for r in view if r.type == culprit.type and r.name == culprit.name]
     if culprit.inner:
-        inside = [kept for r in inside if (kept := _only(r, culprit.inner)) is not None]
-    return [*listeners, *inside, *_empty_clusters(inside)] if inside else None
+        named = [kept for r in named if (kept := _only(r, culprit.inner)) is not None]
+    if not culprit.listener or culprit.type == Type.LISTENER:
+        return named or None
+    into = [r for r in _of(view, Type.LISTENER) if r.name == culprit.listener]
+    return [*into, *named, *_empty_clusters(named)] if into and named else None
 
 
 def _of(view: View, kind: Type) -> list[Resource]:
     return [r for r in view if r.type == kind]
 
 
-def smallest(parts: Sequence[T], refused: Callable[[Sequence[T]], str]) -> Sequence[T]:
-    """Of parts that are refused together, a few that are: one, unless it takes several to be refused."""
-    kept = list(parts)
-    size = len(kept) // 2
-    while size >= 1:
-        for start in range(0, len(kept), size):
-            without = kept[:start] + kept[start + size :]
-            if without and refused(without):
-                kept = without
-                break
-        else:
-            size //= 2
-            continue
-        size = min(size, len(kept) // 2)
-    return kept
+def _refused(parts: Sequence[Resource], verdicts: Verdicts, *around: Resource) -> Iterator[tuple[Resource, str]]:
+    said = verdicts([[*around, part, *_empty_clusters([part])] for part in parts])
+    return compress(zip(parts, said, strict=True), said)
 
 
-def _each(parts: Sequence[T], refused: Callable[[Sequence[T]], str]) -> Iterator[tuple[T, str]]:
-    """Every smallest refused set among the parts, one after another, with the words about it."""
-    left, told = list(parts), 0
-    while left and told < MOST and refused(left):
-        bad = smallest(left, refused)
-        words = refused(bad)
-        for each in bad:
-            yield each, words
-        told += 1
-        left = [each for each in left if each not in bad]
-
-
-def _clusters(view: View, refused: Refused) -> Iterator[Culprit]:
-    for resource, words in _each(_of(view, Type.CLUSTER), refused):
-        yield Culprit(resource.type, resource.name, words=words)
-
-
-def _listener(listener: Resource, view: View, refused: Refused) -> Iterator[Culprit]:
-    """The listener itself, or else the tables and slots that it refers to."""
-    words = refused([listener])
-    if words:
-        yield Culprit(listener.type, listener.name, "", listener.name, words)
-        return
+def _inside(listener: Resource, view: View, verdicts: Verdicts) -> Iterator[Culprit]:
+    """The tables and slots that a listener refers to, which is accepted without them."""
     referred = {tuple(each) for each in wanted(listener)}
     inside = [r for r in view if (r.type, r.name) in referred]
-    for slot, said in _each(_of(inside, Type.EXTENSION), lambda slots: refused([listener, *slots])):
-        yield Culprit(slot.type, slot.name, "", listener.name, said)
-    for table in _of(inside, Type.ROUTES):
-        yield from _table(table, listener, refused)
+    for slot, words in _refused(_of(inside, Type.EXTENSION), verdicts, listener):
+        yield Culprit(slot.type, slot.name, "", listener.name, words)
+    for table, words in _refused(_of(inside, Type.ROUTES), verdicts, listener):
+        parts = dict(_parts(route_pb2.RouteConfiguration.FromString(table.body)))
+        found = dict(_refused(list(parts), verdicts, listener))
+        hosts = {parts[piece].host for piece in found if not parts[piece].route}
+        told = {p: w for p, w in found.items() if not parts[p].route or parts[p].host not in hosts}
+        for piece, said in told.items():
+            yield Culprit(table.type, table.name, parts[piece].route or parts[piece].host, listener.name, said)
+        if not told:
+            yield Culprit(table.type, table.name, "", listener.name, words)
 
 
-def _table(table: Resource, listener: Resource, refused: Refused) -> Iterator[Culprit]:
-    """Virtual hosts that are refused without any route, or together; then the routes of those that are not."""
-    message = route_pb2.RouteConfiguration.FromString(table.body)
+class _Piece(NamedTuple):
+    """A virtual host without routes, or with one."""
 
-    def tried(hosts: Iterable[route_components_pb2.VirtualHost]) -> str:
-        made = _table_of(message, hosts)
-        return refused([listener, made, *_empty_clusters([made])])
-
-    bare = [route_components_pb2.VirtualHost(name=h.name, domains=h.domains) for h in message.virtual_hosts]
-    bad = {h.name for h, _ in _each(bare, tried)}
-    for host, words in _each(bare, tried):
-        yield Culprit(table.type, table.name, host.name, listener.name, words)
-    for host in message.virtual_hosts:
-        if host.name not in bad:
-            for route, words in _each(list(host.routes), lambda routes, host=host: tried([_host_of(host, routes)])):  # type: ignore[misc]
-                yield Culprit(table.type, table.name, route.name, listener.name, words)
+    host: str
+    route: str = ""
 
 
-def _host_of(
-    host: route_components_pb2.VirtualHost, routes: Iterable[route_components_pb2.Route]
-) -> route_components_pb2.VirtualHost:
-    out = route_components_pb2.VirtualHost()
+def _parts(table: route_pb2.RouteConfiguration) -> Iterator[tuple[Resource, _Piece]]:
+    """Tables with one piece each, and which it is."""
+    for host in table.virtual_hosts:
+        yield _table([_with(host, ())], table), _Piece(host.name)
+        for route in host.routes:
+            yield _table([_with(host, [route])], table), _Piece(host.name, route.name)
+
+
+def _with(host: _Host, routes: Iterable[route_components_pb2.Route]) -> _Host:
+    out = _Host()
     out.CopyFrom(host)
     del out.routes[:]
     out.routes.extend(routes)
     return out
 
 
-def _table_of(table: route_pb2.RouteConfiguration, hosts: Iterable[route_components_pb2.VirtualHost]) -> Resource:
+def _table(hosts: Iterable[_Host], of: route_pb2.RouteConfiguration) -> Resource:
     out = route_pb2.RouteConfiguration()
-    out.CopyFrom(table)
+    out.CopyFrom(of)
     del out.virtual_hosts[:]
     out.virtual_hosts.extend(hosts)
-    return Resource(Type.ROUTES, table.name, out.SerializeToString(deterministic=True))
+    return Resource(Type.ROUTES, of.name, out.SerializeToString(deterministic=True))
 
 
 def _only(table: Resource, inner: str) -> Resource | None:
@@ -163,11 +130,11 @@ def _only(table: Resource, inner: str) -> Resource | None:
     for host in message.virtual_hosts:
         routes = [route for route in host.routes if route.name == inner]
         if routes or host.name == inner:
-            hosts.append(_host_of(host, routes))
-    return _table_of(message, hosts) if hosts else None
+            hosts.append(_with(host, routes))
+    return _table(hosts, message) if hosts else None
 
 
 def _empty_clusters(tables: Iterable[Resource]) -> list[Resource]:
     """Clusters that are nothing but there, for the routes that lead to them."""
-    led_to = {each.name for table in tables for each in wanted(table) if each.type == Type.CLUSTER}
+    led_to = {each.name for r in tables if r.type == Type.ROUTES for each in wanted(r) if each.type == Type.CLUSTER}
     return [Resource(Type.CLUSTER, name, cluster_pb2.Cluster(name=name).SerializeToString()) for name in sorted(led_to)]

@@ -5,6 +5,7 @@ refuses. Content that was validated once is not validated again. No Envoy, no ve
 `Unavailable`, never an acceptance.
 """
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,13 +22,15 @@ TOGETHER = 40
 """Views in one process: more gain nothing, and one refusal among them costs more."""
 PATIENCE = 120.0
 _REFUSED = 1
+_PREAMBLE = re.compile(r"^\[.*?error initializing configuration '[^']*': ")
+"""What Envoy's log says before its own words: time, thread, and a file that nobody but us has seen."""
 
 Progress = Callable[[int, int], None]
 """Told how many views of how many have a verdict."""
 
 
-def _untold(_done: int, _of: int) -> None:
-    return
+def untold(_done: int, _of: int) -> None:
+    """No progress."""
 
 
 class Validator:
@@ -43,23 +46,23 @@ class Validator:
 
     def refused(self, view: Iterable[Resource]) -> str:
         """Envoy's own words about why it would not run with these; empty if it would. Unavailable without Envoy."""
-        listed = tuple(view)
-        key = frozenset(listed)
-        if key not in self._said:
-            self._said[key] = self._asked([listed])
-        return self._said[key]
+        return self.verdicts([tuple(view)])[0]
 
-    def refusals(self, views: Mapping[str, View], progress: Progress = _untold) -> Mapping[str, str]:
+    def refusals(self, views: Mapping[str, View], progress: Progress = untold) -> Mapping[str, str]:
         """The views that Envoy refuses, with its words."""
-        distinct = {frozenset(view): tuple(view) for view in views.values()}
-        todo = [view for key, view in distinct.items() if key not in self._said]
-        done = len(views) - len(todo)
-        for members in batches(todo, TOGETHER):
-            self._judge([todo[at] for at in members])
+        said = zip(views, self.verdicts(list(views.values()), progress), strict=True)
+        return {name: words for name, words in said if words}
+
+    def verdicts(self, views: Sequence[View], progress: Progress = untold) -> tuple[str, ...]:
+        """`refused` of each."""
+        keys = [frozenset(view) for view in views]
+        unknown = [tuple(view) for key, view in dict(zip(keys, views, strict=True)).items() if key not in self._said]
+        done = len(views) - len(unknown)
+        for members in batches(unknown, TOGETHER):
+            self._judge([unknown[at] for at in members])
             done += len(members)
             progress(done, len(views))
-        said = {name: self._said[frozenset(view)] for name, view in views.items()}
-        return {name: words for name, words in said.items() if words}
+        return tuple(self._said[key] for key in keys)
 
     def _judge(self, views: Sequence[View]) -> None:
         """A verdict on each: halved as long as one among them is refused."""
@@ -90,4 +93,4 @@ class Validator:
             return ""
         if done.returncode != _REFUSED or not done.stderr.strip():
             raise Unavailable(f"no verdict: {self._envoy} ended with {done.returncode} {done.stderr.strip()}".rstrip())
-        return done.stderr.strip()
+        return _PREAMBLE.sub("", done.stderr).strip()
