@@ -24,6 +24,8 @@ PATIENCE = 120.0
 _REFUSED = 1
 _PREAMBLE = re.compile(r"^\[.*?error initializing configuration '[^']*': ")
 """What Envoy's log says before its own words: time, thread, and a file that nobody but us has seen."""
+_DUMP = re.compile(r"goo\.gle/debug\w*\s.*\n: (?=Proto constraint)", re.DOTALL)
+"""The whole message, which it prints before saying which field of it breaks a rule."""
 
 Progress = Callable[[int, int], None]
 """Told how many views of how many have a verdict."""
@@ -93,4 +95,4 @@ class Validator:
             return ""
         if done.returncode != _REFUSED or not done.stderr.strip():
             raise Unavailable(f"no verdict: {self._envoy} ended with {done.returncode} {done.stderr.strip()}".rstrip())
-        return _PREAMBLE.sub("", done.stderr).strip()
+        return _DUMP.sub("", _PREAMBLE.sub("", done.stderr)).strip()
