@@ -137,4 +137,5 @@ def _only(table: Resource, inner: str) -> Resource | None:
 def _empty_clusters(tables: Iterable[Resource]) -> list[Resource]:
     """Clusters that are nothing but there, for the routes that lead to them."""
     led_to = {each.name for r in tables if r.type == Type.ROUTES for each in wanted(r) if each.type == Type.CLUSTER}
-    return [Resource(Type.CLUSTER, name, cluster_pb2.Cluster(name=name).SerializeToString()) for name in sorted(led_to)]
+    made = (cluster_pb2.Cluster(name=name) for name in sorted(led_to) if name)
+    return [Resource(Type.CLUSTER, each.name, each.SerializeToString(deterministic=True)) for each in made]

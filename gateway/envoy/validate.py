@@ -21,9 +21,8 @@ from isthmus.xds.snapshot import Resource
 TOGETHER = 40
 """Views in one process: more gain nothing, and one refusal among them costs more."""
 PATIENCE = 120.0
-_REFUSED = 1
 _PREAMBLE = re.compile(r"^\[.*?error initializing configuration '[^']*': ")
-"""What Envoy's log says before its own words: time, thread, and a file that nobody but us has seen."""
+"""What Envoy's log says before its own words. Whatever else a process may say is no verdict of Envoy's."""
 _DUMP = re.compile(r"goo\.gle/debug\w*\s.*\n: (?=Proto constraint)", re.DOTALL)
 """The whole message, which it prints before saying which field of it breaks a rule."""
 
@@ -93,6 +92,7 @@ class Validator:
             raise Unavailable(f"no Envoy, no verdict: {error}") from None
         if done.returncode == 0:
             return ""
-        if done.returncode != _REFUSED or not done.stderr.strip():
+        said = _PREAMBLE.match(done.stderr)
+        if said is None:
             raise Unavailable(f"no verdict: {self._envoy} ended with {done.returncode} {done.stderr.strip()}".rstrip())
-        return _DUMP.sub("", _PREAMBLE.sub("", done.stderr)).strip()
+        return _DUMP.sub("", done.stderr[said.end() :]).strip()

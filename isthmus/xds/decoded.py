@@ -13,7 +13,7 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf import json_format
 
 import isthmus.xds.translate  # noqa: F401 - what it packs into an `Any` can only be read where the type is known
-from isthmus.xds.origins import Known, of_resource
+from isthmus.xds import origins
 from isthmus.xds.snapshot import Manifest, Parts, Resource, Type
 
 MESSAGES: Mapping[str, Any] = {
@@ -34,15 +34,20 @@ def decoded(resource: Resource) -> Any:  # noqa: ANN401 - JSON
     return json_format.MessageToDict(message.FromString(resource.body), preserving_proto_field_name=True)
 
 
-def told(manifest: Manifest, view: str, bodies: Mapping[str, Resource], known: Known) -> Iterator[dict[str, Any]]:
+def told(
+    manifest: Manifest, view: str, bodies: Mapping[str, Resource], known: origins.Known
+) -> Iterator[dict[str, Any]]:
     """Every resource of a view with its half, what made it, and its content; serving first, sorted by type and name."""
     parts = manifest.views.get(view, Parts())
     for half, refs in zip(Parts._fields, parts, strict=True):
         for ref in refs:
-            made = of_resource(ref.type, ref.name, view, known)
-            origin = None if made is None else {"kind": made.kind, "name": made.text}
-            yield {"type": ref.type, "name": ref.name, "version": ref.version, "half": half, "origin": origin} | {
-                "resource": decoded(bodies[ref.version])
+            yield {
+                "type": ref.type,
+                "name": ref.name,
+                "version": ref.version,
+                "half": half,
+                "origin": origins.told(origins.of_resource(ref.type, ref.name, view, known)),
+                "resource": decoded(bodies[ref.version]),
             }
 
 

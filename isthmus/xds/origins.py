@@ -120,6 +120,11 @@ def of_resource(kind: str, name: str, view: str, known: Known) -> Key | None:
     return Key(_AGENTS[kind], name) if kind in _AGENTS else origin(name, view, known)
 
 
+def told(made: Key | None) -> dict[str, str] | None:
+    """A document as answers and files name it."""
+    return None if made is None else {"kind": made.kind, "name": made.text}
+
+
 def _by_sni(name: str, known: Known) -> Key | None:
     """A gateway's backend is called what its caller asks for; the base domain is the installation's own."""
     asked = name.partition(f".{SNI_VERSION}.")[0].split(".")
