@@ -231,7 +231,9 @@ _REVISIONS: dict[str, Schema] = {
         nacks=_list(_NACK),
     ),
     "Snapshot": _all(
-        mesh=TEXT, ref=TEXT, revision=COUNT, cluster=TEXT, version=TEXT, inputs=ANYTHING, created_at=TIME,
+        mesh=TEXT, ref=TEXT, revision=COUNT, cluster=TEXT, version=TEXT,
+        inputs=ANYTHING | {"description": "The generation of each input when this content was first compiled."},
+        created_at=TIME,
     ) | {"description": "With `views` or, where one was asked for, that view's members and `resources`."},
     "Rollout": _all(
         mesh=TEXT, ref=TEXT, revision=COUNT, state=TEXT, phase=TEXT, started_at=TIME, ended_at=TIME_OR_NOT,

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 from uuid import UUID
 
@@ -17,6 +18,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d{1,2}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _SAFE = re.compile(r"[A-Za-z0-9.-]")
+_ALL_SAFE = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9-][A-Za-z0-9.-]*")
 
 BASE_DOMAIN = "isthmus.internal"
 """The default base domain of trust domains and SNI; an installation may set its own."""
@@ -50,7 +52,7 @@ def account(text: str, pointer: str = "/account") -> str:
 
 def base32id(*parts: str, length: int = 13) -> str:
     """A short stable id in lower-case base32 (Envoy lower-cases SNI) of what identifies the thing; 5 bits a letter."""
-    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()[:10]  # 16 letters, as many as any id has
     return base64.b32encode(digest).decode().lower()[:length]
 
 
@@ -64,8 +66,12 @@ def mesh_label(mesh_id: UUID) -> str:
     return base64.b32encode(mesh_id.bytes).decode().lower().rstrip("=")
 
 
+@lru_cache(maxsize=2**16)
 def slot_id(cluster_id: UUID, mesh_id: UUID, node: str, instance: str) -> str:
-    """The short stable id of one instance: the same after every restart, so imports do not churn."""
+    """The short stable id of one instance: the same after every restart, so imports do not churn.
+
+    Kept, because an agent asks for those of all its instances whenever one of them changes.
+    """
     return base32id("slot", str(cluster_id), str(mesh_id), node, instance, length=10)
 
 
@@ -106,6 +112,8 @@ def spiffe_segment(name: str) -> str:
     SPIFFE-ID §2.2 allows `[A-Za-z0-9._-]`; `_` itself is escaped, so two names never share a segment, and so are names
     made of dots alone, which the same section forbids.
     """
+    if _ALL_SAFE.fullmatch(name):
+        return name
     escaped = "".join(c if _SAFE.fullmatch(c) else "".join(f"_{b:02X}" for b in c.encode()) for c in name)
     return escaped.replace(".", "_2E") if set(escaped) <= {"."} else escaped
 

@@ -1,20 +1,21 @@
 """compile: bring a mesh to its head: definition → one snapshot per cluster → a rollout.
 
 It takes the newest head, so revisions in between are superseded without ever being compiled. One compile of a mesh at a
-time (advisory lock, in one transaction): a crash leaves nothing behind, and the promise is sent again.
+time (advisory lock, in one transaction): a crash leaves nothing behind, and the promise is sent again. Compilers are
+kept warm (`workers.warm`): only what was changed since their revision is read and compiled.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.surroundings import ClusterFacts, Surroundings
-from isthmus.model.definition import Definition
 from isthmus.store import tables
 from isthmus.store.attachments import clusters_of
 from isthmus.store.authorities import Authorities
@@ -22,34 +23,61 @@ from isthmus.store.deliveries import Deliveries
 from isthmus.store.revisions import Revisions
 from isthmus.store.rollouts import Rollouts
 from isthmus.store.snapshots import Snapshots
-from isthmus.xds.compile import COMPILER, Compiled, compile_mesh
-from isthmus.xds.snapshot import NOTHING, Snapshot
+from isthmus.xds.compile import COMPILER, Compiler, Ground
+from isthmus.xds.content import Changed
+from isthmus.xds.snapshot import NOTHING
+from workers.warm import Kept, Warm
 
 OVERTAKEN = ("accepted", "compiling", "preflight", "rolling_out")
 """Statuses that a newer revision supersedes."""
 
+GROUND = ("Mesh", "Attachment")
+"""Kinds that everything of a mesh depends on (`Ground`); settings are told as the mesh's."""
 
-def bring_to_head(session: Session, org: UUID, mesh_id: UUID, base_domain: str, now: datetime) -> int | None:
+
+def bring_to_head(
+    session: Session, org: UUID, mesh_id: UUID, base_domain: str, now: datetime, warm: Warm
+) -> int | None:
     """Compile the head and begin its rollout. The revision, or None if it is the target already."""
     rollouts = Rollouts(session, org, mesh_id)
     rollouts.lock()
     mesh = session.get_one(tables.Mesh, (org, mesh_id), populate_existing=True)
     if mesh.head == mesh.target:
         return None
-    revision, definition = mesh.head, Revisions(session, org, mesh_id).definition(mesh.head)
+    revision = mesh.head
     attached = [] if mesh.deleted_at else list(clusters_of(session, org, mesh_id))
-    around = _surroundings(session, mesh, attached, base_domain)
-    plan, notes = {}, set[Ineffective]()
-    for cluster_id, compiled in _compiled(session, mesh, definition, around):
-        inputs = _inputs(session, org, cluster_id, revision)
-        plan[str(cluster_id)] = _entry(session, mesh, cluster_id, compiled.snapshot, inputs)
-        notes.update(compiled.ineffective)
+    kept, changes = _compiled(session, mesh, _surroundings(session, mesh, attached, base_domain), warm)
+    plan = {}
+    for name, facts in sorted(kept.ground.around.clusters.items()):
+        version = _keep(session, mesh, facts.id, kept.compilers[name], changes[name])
+        plan[str(facts.id)] = _entry(session, mesh, facts.id, version)
+    for cluster_id in set(Deliveries(session, org, mesh_id).clusters()) - {c.id for c in attached}:
+        version = _keep(session, mesh, cluster_id, None, None)
+        plan[str(cluster_id)] = _entry(session, mesh, cluster_id, version)
     _supersede(session, mesh, revision, now)
-    _note(session, mesh, revision, notes)
+    _note(session, mesh, revision, {note for c in kept.compilers.values() for note in c.ineffective})
     mesh.target = revision
     mesh.compile_generation += 1
     rollouts.start(revision, {"clusters": plan})
+    event.listen(session, "after_commit", lambda _: warm.keep(mesh_id, kept), once=True)
     return revision
+
+
+def _compiled(
+    session: Session, mesh: tables.Mesh, around: Surroundings, warm: Warm
+) -> tuple[Kept, Mapping[str, Changed]]:
+    """The mesh's compilers at its head, and what each has that it had not before: all of it, for new ones."""
+    revisions = Revisions(session, mesh.org_id, mesh.id)
+    kept = warm.take(mesh.id)
+    edit = revisions.edit(kept.revision, mesh.head) if kept is not None and kept.ground.around == around else None
+    if kept is None or edit is None or any(key.kind in GROUND for key in edit):
+        definition = revisions.definition(mesh.head)
+        ground = Ground.of(definition, around)
+        edit, compilers = definition.documents, {name: Compiler(ground, name) for name in around.clusters}
+        kept = Kept(mesh.head, ground, compilers)
+    else:
+        kept = replace(kept, revision=mesh.head)
+    return kept, {name: compiler.change(edit) for name, compiler in kept.compilers.items()}
 
 
 def _surroundings(session: Session, mesh: tables.Mesh, attached: list[tables.Cluster], base: str) -> Surroundings:
@@ -75,16 +103,14 @@ def _note(session: Session, mesh: tables.Mesh, revision: int, notes: Iterable[In
     row.notes = [{"kind": n.key.kind, "key": n.key.text, "pointer": n.pointer, "reason": n.reason} for n in listed]
 
 
-def _compiled(
-    session: Session, mesh: tables.Mesh, definition: Definition, around: Surroundings
-) -> Iterator[tuple[UUID, Compiled]]:
-    """The new content of every attached cluster, and nothing for those that once had some and are attached no more."""
-    for name, facts in sorted(around.clusters.items()):
-        yield facts.id, compile_mesh(definition, around, name)
-    attached = {facts.id for facts in around.clusters.values()}
-    for cluster_id in Deliveries(session, mesh.org_id, mesh.id).clusters():
-        if cluster_id not in attached:
-            yield cluster_id, Compiled(Snapshot(NOTHING), ())
+def _keep(
+    session: Session, mesh: tables.Mesh, cluster_id: UUID, compiler: Compiler | None, changed: Changed | None
+) -> str:
+    """Store a cluster's content, nothing for one that is attached no more; its version."""
+    snapshots, inputs = Snapshots(session, mesh.org_id, mesh.id), _inputs(session, mesh.org_id, cluster_id, mesh.head)
+    if compiler is None or changed is None:
+        return snapshots.keep(cluster_id, NOTHING.version, lambda: NOTHING, (), inputs)
+    return snapshots.keep(cluster_id, changed.version, lambda: compiler.manifest, changed.resources, inputs)
 
 
 def _inputs(session: Session, org: UUID, cluster_id: UUID, revision: int) -> Mapping[str, Any]:
@@ -99,12 +125,9 @@ def _inputs(session: Session, org: UUID, cluster_id: UUID, revision: int) -> Map
     }
 
 
-def _entry(
-    session: Session, mesh: tables.Mesh, cluster_id: UUID, snapshot: Snapshot, inputs: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def _entry(session: Session, mesh: tables.Mesh, cluster_id: UUID, version: str) -> Mapping[str, Any]:
     """One cluster's line of the plan: the snapshot to reach, and the delivery to go from and, if need be, back to."""
     before = Deliveries(session, mesh.org_id, mesh.id).newest(cluster_id)
-    version = Snapshots(session, mesh.org_id, mesh.id).keep(cluster_id, snapshot, inputs)
     return {"after": version, "before": before.sequence if before else 0}
 
 

@@ -7,7 +7,7 @@ waiting for this one's end; the effect and "done" are one.
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from celery import Celery
@@ -19,6 +19,7 @@ from isthmus.store.database import Database
 from isthmus.store.promises import ClaimLost, Promises
 from workers.compile import bring_to_head
 from workers.rollout import Step
+from workers.warm import Warm
 
 LEASE_SECONDS = 15.0
 """How long a claim stands; a worker that died with it delays the promise by so much. Tasks take well under a second."""
@@ -26,38 +27,47 @@ LEASE_SECONDS = 15.0
 RETRY_SECONDS = 2.0
 
 log = logging.getLogger("isthmus.worker")
-Work = Callable[[Session, UUID, Mapping[str, Any], Settings], None]
+Work = Callable[[Session, UUID, Mapping[str, Any], "Process"], None]
 
 
-def compile_head(session: Session, org: UUID, arguments: Mapping[str, Any], settings: Settings) -> None:
+class Process(NamedTuple):
+    """What the tasks of one process share."""
+
+    database: Database
+    settings: Settings
+    warm: Warm
+
+
+def compile_head(session: Session, org: UUID, arguments: Mapping[str, Any], process: Process) -> None:
     """Bring a mesh to its head and take the first step of its rollout."""
     mesh = UUID(arguments["mesh"])
     now = datetime.now(UTC)
-    if bring_to_head(session, org, mesh, settings.base_domain, now) is not None:
+    if bring_to_head(session, org, mesh, process.settings.base_domain, now, process.warm) is not None:
         Step(session, org, mesh, now).take()
 
 
-def step(session: Session, org: UUID, arguments: Mapping[str, Any], _: Settings) -> None:
+def step(session: Session, org: UUID, arguments: Mapping[str, Any], _: Process) -> None:
     """Move a mesh's rollout as far as the answers so far allow."""
     Step(session, org, UUID(arguments["mesh"]), datetime.now(UTC)).take()
 
 
-def ping(_session: Session, _org: UUID, _arguments: Mapping[str, Any], _settings: Settings) -> None:
+def ping(_session: Session, _org: UUID, _arguments: Mapping[str, Any], _process: Process) -> None:
     """Nothing: that it is done proves the way through relay, broker and worker."""
 
 
 WORK: Mapping[str, Work] = {"compile": compile_head, "step": step, "ping": ping}
 
 
-def keep(database: Database, settings: Settings, task: str, org: UUID, promise: int) -> None:
+def keep(process: Process, task: str, org: UUID, promise: int) -> None:
     """Carry out a promise, unless it is done or somebody is at it."""
+    database = process.database
     with database.tenant(org) as session:
         claimed = Promises(session, org).claim(promise, LEASE_SECONDS)
     if claimed is None:
         return
     try:
         with database.tenant(org) as session:
-            WORK[task](session, org, claimed.arguments, settings)
+            WORK[task](session, org, claimed.arguments, process)
             Promises(session, org).done(promise, claimed.generation)
     except ClaimLost as lost:
         log.warning("%s of promise %d was too slow and is undone: %s", task, promise, lost)
@@ -81,10 +91,11 @@ def sweep(database: Database) -> None:
 
 def register(app: Celery, database: Database, settings: Settings) -> None:
     """Give the app its tasks, bound to this process's database."""
+    process = Process(database, settings, Warm())
     for name in WORK:
 
         def run(org: str, promise: int, task: str = name) -> None:
-            keep(database, settings, task, UUID(org), promise)
+            keep(process, task, UUID(org), promise)
 
         app.task(name=name)(run)
 

@@ -10,7 +10,7 @@ from isthmus.model.kinds.gateway_route import GatewayRouteSpec, HttpGatewayRoute
 
 def gateway(name: str, said: Said) -> Gateway:
     """A virtual gateway with the routes of each of its ports in the order in which they are tried."""
-    routes = said.gateway_routes.get(name, {})
+    routes = said.gateway_routes.get(name) or {}
     ordered = [route for route, _ in sorted(routes.items(), key=_order)]
     listeners = tuple(
         GatewayListener(m.port, Protocol(m.protocol), tuple(_routes(name, ordered, routes, m.port)))

@@ -4,16 +4,20 @@ A list of what *is* effective, not of what is not: a field that nobody has thoug
 What depends on other documents (a target of the wrong protocol, a backend that does not exist yet) follows it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, target_port
-from isthmus.model.definition import Definition
+from isthmus.model.document import Spec
 from isthmus.model.key import Key
-from isthmus.model.kinds.route import TcpRoute
-from isthmus.model.structure import Structure, members
+from isthmus.model.kinds.gateway_route import GatewayRouteSpec
+from isthmus.model.kinds.route import RouteSpec, TcpRoute
+from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
+from isthmus.model.kinds.virtual_node import VirtualNodeSpec
+from isthmus.model.kinds.virtual_service import VirtualServiceSpec
+from isthmus.model.structure import Structure
 
 Shape = bool | str | Mapping[str, Any]
 """True: effective. A text: why it is not. A mapping, by Python name: as its members say."""
@@ -74,103 +78,105 @@ EFFECTIVE: Mapping[str, Shape] = {
 }
 
 
-def found(definition: Definition, said: Said, attached: frozenset[str]) -> Iterator[Ineffective]:
-    """Everything without effect in a definition; pointers are into the document, `/spec/…`."""
-    mesh = Key("Mesh", definition.name)
-    yield from _unread(mesh, definition.spec, EFFECTIVE["Mesh"], "/spec")
-    if definition.spec.egress_filter is not None and definition.spec.egress_filter.type == "ALLOW_ALL":
+def of_mesh(said: Said) -> Iterator[Ineffective]:
+    """What the mesh's own spec says without effect; pointers are into the document, `/spec/…`."""
+    mesh = Key("Mesh", said.mesh)
+    yield from _unread(mesh, said.spec, EFFECTIVE["Mesh"], "/spec")
+    if said.spec.egress_filter is not None and said.spec.egress_filter.type == "ALLOW_ALL":
         yield Ineffective(mesh, "/spec/egressFilter/type", _EGRESS)
-    for key, document in definition.documents.items():
-        yield from _unread(key, document.spec, EFFECTIVE.get(key.kind, {}), "/spec")
-    yield from _callers(said)
-    yield from _providers(said)
-    yield from _targets(said)
-    yield from _tunnels(said)
-    yield from _places(said, attached)
+
+
+def of_document(key: Key, spec: Spec, said: Said) -> Iterator[Ineffective]:
+    """What one document says without effect."""
+    yield from _unread(key, spec, EFFECTIVE.get(key.kind, {}), "/spec")
+    among = _AMONG.get(key.kind)
+    if among is not None:
+        yield from among(key, spec, said)
 
 
 def _unread(key: Key, value: Any, shape: Shape, pointer: str) -> Iterator[Ineffective]:  # noqa: ANN401 - any field's
-    if shape is True:
-        return
     if isinstance(shape, str):
         yield Ineffective(key, pointer, shape)
-    elif isinstance(value, Structure):
+    elif isinstance(value, Structure) and shape is not True:
         assert isinstance(shape, Mapping), "shapes are True, a text or a mapping"
-        for name, alias in members(type(value)):
-            if name in value.model_fields_set:
-                rule = shape.get(name, "this is not translated yet")
+        for name in value.model_fields_set:
+            rule = shape.get(name, "this is not translated yet")
+            if rule is not True:
+                alias = type(value).model_fields[name].alias or name
                 yield from _unread(key, getattr(value, name), rule, f"{pointer}/{alias}")
     elif isinstance(value, tuple):
         for i, element in enumerate(value):
             yield from _unread(key, element, shape, f"{pointer}/{i}")
 
 
-def _callers(said: Said) -> Iterator[Ineffective]:
-    """A backend may be named before it exists; two services whose names differ in case only are one name to HTTP."""
-    for node, spec in said.nodes.items():
-        for i, backend in enumerate(spec.backends or ()):
-            service = backend.virtual_service
-            if service is not None and service.service not in said.services:
-                at = f"/spec/backends/{i}/virtualService/virtualServiceName"
-                yield Ineffective(Key("VirtualNode", node), at, f"there is no virtual service {service.service} yet")
-    first: dict[str, str] = {}
-    for name in sorted(said.services):
-        other = first.setdefault(name.lower(), name)
-        if not askable(name):
-            yield Ineffective(Key("VirtualService", name), "/name", "no request can ask for a host of this name")
-        if other != name:
-            reason = f"host names do not know case: virtual service {other} answers to this name"
-            yield Ineffective(Key("VirtualService", name), "/name", reason)
+def _callers(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective]:
+    """A backend may be named before it exists."""
+    for i, backend in enumerate(spec.backends or ()):
+        service = backend.virtual_service
+        if service is not None and service.service not in said.services:
+            at = f"/spec/backends/{i}/virtualService/virtualServiceName"
+            yield Ineffective(key, at, f"there is no virtual service {service.service} yet")
 
 
-def _providers(said: Said) -> Iterator[Ineffective]:
-    for name, spec in said.services.items():
-        if spec.provider is None:
-            continue
-        provider = spec.provider.key
-        listed = said.nodes if provider.kind == "VirtualNode" else said.routers
-        ports = listed[provider.name].ports if provider.name in listed else ()
-        tcp = [m for m in ports if m.protocol == "tcp"]
-        if tcp and len(tcp) == len(ports):
-            yield Ineffective(Key("VirtualService", name), "/spec/provider", _TCP)
-        elif not ports and provider.kind == "VirtualNode":
-            reason = f"virtual node {provider.name} has no listener, so nothing answers"
-            yield Ineffective(Key("VirtualService", name), "/spec/provider", reason)
+def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineffective]:
+    """Two services whose names differ in case only are one name to HTTP."""
+    first = (said.alike.get(key.name.lower()) or (key.name,))[0]
+    if not askable(key.name):
+        yield Ineffective(key, "/name", "no request can ask for a host of this name")
+    if first != key.name:
+        yield Ineffective(key, "/name", f"host names do not know case: virtual service {first} answers to this name")
+    if spec.provider is None:
+        return
+    provider = spec.provider.key
+    found = (said.nodes if provider.kind == "VirtualNode" else said.routers).get(provider.name)
+    ports = found.ports if found is not None else ()
+    tcp = [m for m in ports if m.protocol == "tcp"]
+    if tcp and len(tcp) == len(ports):
+        yield Ineffective(key, "/spec/provider", _TCP)
+    elif not ports and provider.kind == "VirtualNode":
+        reason = f"virtual node {provider.name} has no listener, so nothing answers"
+        yield Ineffective(key, "/spec/provider", reason)
 
 
-def _targets(said: Said) -> Iterator[Ineffective]:
-    for router, routes in said.routes.items():
-        for name, spec in routes.items():
-            if isinstance(spec.route, TcpRoute):
-                continue
-            for pointer, target in spec.targets:
-                if target_port(target, None, said) is None:
-                    reason = f"virtual node {target.virtual_node} has no listener that an HTTP route can lead to"
-                    yield Ineffective(Key("Route", name, router), pointer, reason)
+def _targets(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
+    yield from _tunnels(key, spec, said)
+    if isinstance(spec.route, TcpRoute):
+        return
+    for pointer, target in spec.targets:
+        if target_port(target, None, said) is None:
+            reason = f"virtual node {target.virtual_node} has no listener that an HTTP route can lead to"
+            yield Ineffective(key, pointer, reason)
 
 
-def _tunnels(said: Said) -> Iterator[Ineffective]:
+def _tunnels(key: Key, spec: RouteSpec | GatewayRouteSpec, _said: Said) -> Iterator[Ineffective]:
     """CONNECT has no path, so no prefix matches it; it needs a matcher of its own."""
-    for kind, parents in (("Route", said.routes), ("GatewayRoute", said.gateway_routes)):
-        for parent, routes in parents.items():
-            for name, spec in routes.items():
-                for chosen in spec.chosen:
-                    if getattr(chosen.route.match, "method", None) == "CONNECT":
-                        at = f"/spec/{chosen.member}/match/method"
-                        yield Ineffective(Key(kind, name, parent), at, "CONNECT requests are not routed yet")
+    for chosen in spec.chosen:
+        if getattr(chosen.route.match, "method", None) == "CONNECT":
+            yield Ineffective(key, f"/spec/{chosen.member}/match/method", "CONNECT requests are not routed yet")
 
 
-def _places(said: Said, attached: frozenset[str]) -> Iterator[Ineffective]:
-    """These outlive what they name, and are without effect until it comes back."""
-    for node, placement in said.placements.items():
-        if node not in said.nodes:
-            yield Ineffective(Key("Placement", node), "/name", f"there is no virtual node {node}")
-        for i, cluster in enumerate(placement.clusters):
-            if cluster not in attached:
-                reason = f"cluster {cluster} does not take part in the mesh"
-                yield Ineffective(Key("Placement", node), f"/spec/clusters/{i}", reason)
-    for name, binding in said.bindings.items():
-        if binding.node is not None and binding.node not in said.nodes:
-            yield Ineffective(Key("Binding", name), "/spec/node", f"there is no virtual node {binding.node}")
-        if binding.gateway is not None and binding.gateway not in said.gateways:
-            yield Ineffective(Key("Binding", name), "/spec/gateway", f"there is no virtual gateway {binding.gateway}")
+def _placed(key: Key, spec: PlacementSpec, said: Said) -> Iterator[Ineffective]:
+    """Placements and bindings outlive what they name, and are without effect until it comes back."""
+    if key.name not in said.nodes:
+        yield Ineffective(key, "/name", f"there is no virtual node {key.name}")
+    for i, cluster in enumerate(spec.clusters):
+        if cluster not in said.attached:
+            yield Ineffective(key, f"/spec/clusters/{i}", f"cluster {cluster} does not take part in the mesh")
+
+
+def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
+    if spec.node is not None and spec.node not in said.nodes:
+        yield Ineffective(key, "/spec/node", f"there is no virtual node {spec.node}")
+    if spec.gateway is not None and spec.gateway not in said.gateways:
+        yield Ineffective(key, "/spec/gateway", f"there is no virtual gateway {spec.gateway}")
+
+
+_AMONG: Mapping[str, Callable[[Key, Any, Said], Iterator[Ineffective]]] = {
+    "VirtualNode": _callers,
+    "VirtualService": _providers,
+    "Route": _targets,
+    "GatewayRoute": _tunnels,
+    "Placement": _placed,
+    "Binding": _bound,
+}
+"""What a kind's documents may say in vain because of what stands around them."""

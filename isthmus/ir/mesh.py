@@ -5,11 +5,12 @@ Everything is hashable or a mapping of such, so equal meaning is equal and can b
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+from isthmus.incremental import Lookup
 from isthmus.model.key import Key
 
 
@@ -222,9 +223,9 @@ class Ineffective(NamedTuple):
 
 @dataclass(frozen=True)
 class ClusterMesh:
-    """One mesh in one cluster. `nodes` are all of the mesh, `placed` those that may run here.
+    """One mesh in one cluster. `nodes` are all of the mesh; `domains` lacks the cluster if the mesh is not there.
 
-    `account` and `region` are those of the mesh's ARN.
+    What is looked up by name is resolved when it is asked for. `account` and `region` are those of the mesh's ARN.
     """
 
     id: UUID
@@ -237,10 +238,13 @@ class ClusterMesh:
     permissive: bool
     minors: tuple[str, ...]
     domains: Mapping[str, str]
-    nodes: Mapping[str, Node] = field(default_factory=dict)
-    placed: tuple[Node, ...] = ()
-    services: Mapping[str, Service] = field(default_factory=dict)
-    gateways: tuple[Gateway, ...] = ()
-    peers: tuple[Peer, ...] = ()
-    bindings: tuple[Bound, ...] = ()
-    ineffective: tuple[Ineffective, ...] = ()
+    peers: tuple[Peer, ...]
+    nodes: Lookup[Node]
+    services: Lookup[Service]
+    gateways: Lookup[Gateway]
+    bindings: Lookup[Bound]
+
+    @property
+    def here(self) -> bool:
+        """Whether the mesh takes in this cluster at all."""
+        return self.cluster in self.domains

@@ -1,11 +1,20 @@
-"""said: a definition's documents by kind and name, so that references are followed in one step."""
+"""said: a definition's documents by kind and name, so that references are followed in one step.
 
-from collections.abc import Mapping
+Each is an input of a `Computation`: what a meaning has looked up is what it depends on, also where nothing was found.
+What is ground (the mesh's own spec and settings, where it is attached) is not: a change there begins anew.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from isthmus.model.definition import Definition, Settings
+from isthmus.incremental import ABSENT, Computation, Inputs, Lookup
+from isthmus.model.definition import Settings
+from isthmus.model.document import Document
+from isthmus.model.key import Key
 from isthmus.model.kinds.gateway_route import GatewayRouteSpec
+from isthmus.model.kinds.mesh import MeshSpec
 from isthmus.model.kinds.route import RouteSpec
 from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewaySpec
@@ -13,43 +22,91 @@ from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.model.kinds.virtual_router import VirtualRouterSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
 
+ALIKE = "services of one lower-case name"
+
 
 @dataclass(frozen=True)
 class Said:
-    """Specs by name; `routes` and `gateway_routes` by their parent's name, then by their own."""
+    """Specs by name; `routes` and `gateway_routes` by their parent's name, then by their own.
+
+    `alike`: the names of the services that are one name to HTTP, which does not know case, sorted, by that name in
+    lower case.
+    """
 
     mesh: str
+    spec: MeshSpec
     settings: Settings
-    nodes: Mapping[str, VirtualNodeSpec]
-    services: Mapping[str, VirtualServiceSpec]
-    routers: Mapping[str, VirtualRouterSpec]
-    routes: Mapping[str, Mapping[str, RouteSpec]]
-    gateways: Mapping[str, VirtualGatewaySpec]
-    gateway_routes: Mapping[str, Mapping[str, GatewayRouteSpec]]
     attached: frozenset[str]
-    placements: Mapping[str, PlacementSpec]
-    bindings: Mapping[str, BindingSpec]
+    nodes: Lookup[VirtualNodeSpec]
+    services: Lookup[VirtualServiceSpec]
+    routers: Lookup[VirtualRouterSpec]
+    routes: Lookup[Mapping[str, RouteSpec]]
+    gateways: Lookup[VirtualGatewaySpec]
+    gateway_routes: Lookup[Mapping[str, GatewayRouteSpec]]
+    placements: Lookup[PlacementSpec]
+    bindings: Lookup[BindingSpec]
+    alike: Lookup[tuple[str, ...]]
 
     @classmethod
-    def of(cls, definition: Definition) -> Self:
-        """Sort a definition's documents."""
-        flat: dict[str, dict[str, Any]] = {}
-        nested: dict[str, dict[str, dict[str, Any]]] = {}
-        for key, document in definition.documents.items():
-            if key.parent is None:
-                flat.setdefault(key.kind, {})[key.name] = document.spec
-            else:
-                nested.setdefault(key.kind, {}).setdefault(key.parent, {})[key.name] = document.spec
+    def of(
+        cls, computation: Computation, mesh: str, spec: MeshSpec, settings: Settings, attached: frozenset[str]
+    ) -> Self:
+        """Whatever has been and will be `put` into the computation."""
+
+        def every(kind: str) -> Inputs[Any]:
+            return Inputs(computation, kind)
+
         return cls(
-            mesh=definition.name,
-            settings=definition.settings,
-            nodes=flat.get("VirtualNode", {}),
-            services=flat.get("VirtualService", {}),
-            routers=flat.get("VirtualRouter", {}),
-            routes=nested.get("Route", {}),
-            gateways=flat.get("VirtualGateway", {}),
-            gateway_routes=nested.get("GatewayRoute", {}),
-            attached=frozenset(flat.get("Attachment", {})),
-            placements=flat.get("Placement", {}),
-            bindings=flat.get("Binding", {}),
+            mesh=mesh,
+            spec=spec,
+            settings=settings,
+            attached=attached,
+            nodes=every("VirtualNode"),
+            services=every("VirtualService"),
+            routers=every("VirtualRouter"),
+            routes=every("Route"),
+            gateways=every("VirtualGateway"),
+            gateway_routes=every("GatewayRoute"),
+            placements=every("Placement"),
+            bindings=every("Binding"),
+            alike=every(ALIKE),
         )
+
+
+class Documents:
+    """The documents of a mesh as inputs of a computation: each spec under its key as well, for what is of it alone."""
+
+    def __init__(self, computation: Computation) -> None:
+        self._computation = computation
+        self._nested: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+        self._alike: dict[str, set[str]] = defaultdict(set)
+
+    def put(self, changes: Iterable[tuple[Key, Document | None]]) -> None:
+        """Documents that are new or other than before; None for those that are gone."""
+        parents = set()
+        for key, document in changes:
+            spec = ABSENT if document is None else document.spec
+            self._computation.put(key, spec)
+            if key.parent is not None:
+                self._put_child(key, document)
+                parents.add((key.kind, key.parent))
+            else:
+                self._computation.put((key.kind, key.name), spec)
+            if key.kind == "VirtualService":
+                self._put_alike(key.name, gone=document is None)
+        for kind, parent in parents:
+            children = self._nested[kind, parent]
+            self._computation.put((kind, parent), dict(children) if children else ABSENT)
+
+    def _put_child(self, key: Key, document: Document | None) -> None:
+        assert key.parent is not None, "only children are put so"
+        children = self._nested[key.kind, key.parent]
+        if document is None:
+            children.pop(key.name, None)
+        else:
+            children[key.name] = document.spec
+
+    def _put_alike(self, name: str, *, gone: bool) -> None:
+        names = self._alike[name.lower()]
+        (names.discard if gone else names.add)(name)
+        self._computation.put((ALIKE, name.lower()), tuple(sorted(names)) if names else ABSENT)

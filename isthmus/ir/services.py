@@ -50,7 +50,7 @@ def _provided(node: str, port: int) -> tuple[Route, ...]:
 
 
 def _by_router(name: str, router: str, said: Said) -> Service:
-    listed = sorted(said.routes.get(router, {}).items(), key=_order)
+    listed = sorted((said.routes.get(router) or {}).items(), key=_order)
     spec = said.routers.get(router)
     listens = tuple(m.port for m in spec.ports if m.protocol != "tcp") if spec else ()
     if spec is None or not spec.ports:

@@ -5,6 +5,7 @@ the protocol of a listener it is tried on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 from isthmus.errors import Violation
@@ -28,7 +29,7 @@ class RouteTypes(Structure):
     types: ClassVar[Mapping[str, str]]
     """Python name of the member → the protocol it is for."""
 
-    @property
+    @cached_property
     def chosen(self) -> tuple[Chosen, ...]:
         """The types given; one, in every spec that has passed its check."""
         said = (

@@ -127,9 +127,9 @@ class Documents:
         stood = began & (ended.is_(None) | (ended > revision))
         return self._by_key(self._session.execute(select(*COLUMNS).where(*self._mine(), stood, *conditions)))
 
-    def of_keys(self, keys: Collection[Key]) -> Standing:
-        """The newest rows under these keys."""
-        return self.standing(_among(keys))
+    def of_keys(self, keys: Collection[Key], at: int | None = None) -> Standing:
+        """The rows under these keys, the newest or those of a revision."""
+        return self.standing(_among(keys)) if at is None else self.at(at, _among(keys))
 
     def page(self, kind: str, parent: str | None, after: str | None, limit: int) -> Sequence[Row[Any]]:
         """Up to `limit` of the newest rows of a kind (and parent), by key, beginning after that one."""

@@ -119,6 +119,15 @@ class Revisions:
             _documents(rows),
         )
 
+    def edit(self, since: int, until: int) -> Mapping[Key, Document | None]:
+        """What was changed after one revision and up to another: as it stood at that, None where it was gone."""
+        row = tables.Revision
+        mine = (row.org_id == self._org, row.mesh_id == self._mesh, row.number > since, row.number <= until)
+        told = self._session.scalars(select(row.changed).where(*mine))
+        keys = {Key.of(kind, text) for changed in told for kind, text in changed}
+        standing = _documents(self._documents.of_keys(keys, at=until)) if keys else {}
+        return {key: standing.get(key) for key in sorted(keys)}
+
     def get(self, key: Key, at: int | None = None) -> Stored | None:
         """One document as it stands, or stood at a revision."""
         row = tables.ResourceVersion

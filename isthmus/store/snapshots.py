@@ -1,6 +1,6 @@
 """snapshots: compiled content, written once under its digest and read by it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from isthmus.errors import NotFound
 from isthmus.store import tables
-from isthmus.xds.snapshot import Manifest, Resource, Snapshot, Type
+from isthmus.xds.snapshot import Manifest, Resource, Type
 
 
 class NotCompiled(NotFound):
@@ -25,25 +25,34 @@ class Snapshots:
     def __init__(self, session: Session, org: UUID, mesh: UUID) -> None:
         self._session, self._org, self._mesh = session, org, mesh
 
-    def keep(self, cluster: UUID, snapshot: Snapshot, inputs: Mapping[str, Any]) -> str:
-        """Store a snapshot and the generation of each of its inputs; its version."""
-        bodies = [
-            {"org_id": self._org, "version": version, "type": r.type, "name": r.name, "body": r.body}
-            for version, r in snapshot.resources.items()
+    def keep(
+        self,
+        cluster: UUID,
+        version: str,
+        manifest: Callable[[], Manifest],
+        new: Sequence[Resource],
+        inputs: Mapping[str, Any],
+    ) -> str:
+        """Store a snapshot under its version with the generation of each of its inputs; the version.
+
+        `new`: at least the bodies in it that are not stored yet. `manifest` is asked for only if it is not either.
+        """
+        rows = [
+            {"org_id": self._org, "version": r.ref.version, "type": r.type, "name": r.name, "body": r.body} for r in new
         ]
-        if bodies:
-            self._session.execute(insert(tables.ResourceBody).on_conflict_do_nothing(), bodies)
-        manifest = snapshot.manifest
-        row = {
-            "org_id": self._org,
-            "mesh_id": self._mesh,
-            "cluster_id": cluster,
-            "version": manifest.version,
-            "manifest": manifest.text(),
-            "inputs": dict(inputs),
-        }
-        self._session.execute(insert(tables.Snapshot).values(row).on_conflict_do_nothing())
-        return manifest.version
+        if rows:
+            self._session.execute(insert(tables.ResourceBody).on_conflict_do_nothing(), rows)
+        if self._session.get(tables.Snapshot, (self._org, self._mesh, cluster, version)) is None:
+            row = {
+                "org_id": self._org,
+                "mesh_id": self._mesh,
+                "cluster_id": cluster,
+                "version": version,
+                "manifest": manifest().text(),
+                "inputs": dict(inputs),
+            }
+            self._session.execute(insert(tables.Snapshot).values(row).on_conflict_do_nothing())
+        return version
 
     def of_revision(self, number: int, cluster: UUID) -> tables.Snapshot:
         """What a revision that exists became for a cluster. NotCompiled, or NotFound if it was not for that cluster."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
 
-from isthmus.ir.mesh import ClusterMesh
+from isthmus.ir.mesh import Bound, ClusterMesh, Gateway, Node, Peer
 from isthmus.values import service_id
 from isthmus.xds import names
 from isthmus.xds.snapshot import Resource, Type
@@ -75,7 +75,7 @@ class Directory:
 
     @classmethod
     def read(cls, resources: Iterable[Resource]) -> Self | None:
-        """The inverse of `serving` and `calling`; resources of other types are ignored. None if the mesh is not said.
+        """The inverse of the functions below; resources of other types are ignored. None if the mesh is not said.
 
         KeyError if something that has always been there is missing.
         """
@@ -125,9 +125,9 @@ def _backend(said: Mapping[str, Any]) -> Backend:
     return Backend(said["node"], said["port"], said["service"], said["protocol"])
 
 
-def serving(ir: ClusterMesh) -> tuple[Resource, ...]:
-    """The serving half of the agent's view."""
-    mesh = {
+def mesh(ir: ClusterMesh) -> Resource:
+    """The mesh itself."""
+    said = {
         "id": str(ir.id),
         "name": ir.name,
         "account": ir.account,
@@ -137,31 +137,33 @@ def serving(ir: ClusterMesh) -> tuple[Resource, ...]:
         "transport": "permissive" if ir.permissive else "strict",
         "domains": dict(ir.domains),
     }
-    out = [Resource.json(Type.MESH, ir.label, mesh)]
-    for node in ir.placed:
-        ports = [{"port": listener.port, "protocol": listener.protocol} for listener in node.listeners]
-        said = {"service": service_id(ir.id, node.name), "ports": ports, "exported": node.exported}
-        out.append(Resource.json(Type.NODE, node.name, said))
-    out += [
-        Resource.json(Type.GATEWAY, gateway.name, {"ports": [listener.port for listener in gateway.listeners]})
-        for gateway in ir.gateways
-    ]
-    out += [
-        Resource.json(Type.BINDING, binding.name, {binding.kind: binding.of, "match": binding.match})
-        for binding in ir.bindings
-    ]
-    return tuple(out)
+    return Resource.json(Type.MESH, ir.label, said)
 
 
-def calling(ir: ClusterMesh, backends: Iterable[tuple[str, int, str]]) -> tuple[Resource, ...]:
-    """The calling half: `backends` are (node, port, protocol) of everything that any view here calls."""
-    out = [
-        Resource.json(
-            Type.BACKEND,
-            names.backend(node, port),
-            {"node": node, "port": port, "service": service_id(ir.id, node), "protocol": protocol},
-        )
-        for node, port, protocol in backends
-    ]
-    out += [Resource.json(Type.PEER, peer.name, {"region": peer.region, "network": peer.network}) for peer in ir.peers]
-    return tuple(out)
+def node(ir: ClusterMesh, placed: Node) -> Resource:
+    """A node that may run here."""
+    ports = [{"port": listener.port, "protocol": listener.protocol} for listener in placed.listeners]
+    said = {"service": service_id(ir.id, placed.name), "ports": ports, "exported": placed.exported}
+    return Resource.json(Type.NODE, placed.name, said)
+
+
+def gateway(known: Gateway) -> Resource:
+    """A virtual gateway."""
+    return Resource.json(Type.GATEWAY, known.name, {"ports": [listener.port for listener in known.listeners]})
+
+
+def binding(bound: Bound) -> Resource:
+    """What workload is what."""
+    return Resource.json(Type.BINDING, bound.name, {bound.kind: bound.of, "match": bound.match})
+
+
+def backend(ir: ClusterMesh, called: Node, port: int) -> Resource:
+    """A port of a node that some view here calls."""
+    said = {"node": called.name, "port": port, "service": service_id(ir.id, called.name)}
+    said["protocol"] = called.listener(port).protocol
+    return Resource.json(Type.BACKEND, names.backend(called.name, port), said)
+
+
+def peer(other: Peer) -> Resource:
+    """Another cluster of the mesh."""
+    return Resource.json(Type.PEER, other.name, {"region": other.region, "network": other.network})

@@ -7,6 +7,7 @@ shared address a single instance would get every request (design-notes 7). Healt
 endpoints out would keep the share of healthy ones at 100 % and nothing would spill over (design-notes 23).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -122,7 +123,14 @@ _Placed = tuple[_Place, endpoint_components_pb2.LbEndpoint]
 def endpoints(directory: Directory, topology: Topology, here: Here) -> Mapping[str, Resource]:
     """The endpoints of every backend and every peer of one mesh, by name: the same for all proxies of the cluster."""
     mesh = directory.facts
-    out = [_assignment(name, _of_backend(b, mesh, topology, here)) for name, b in directory.backends.items()]
+    local: dict[str, list[LocalInstance]] = defaultdict(list)
+    for instance in topology.local:
+        local[instance.node].append(instance)
+    remote = [cluster for cluster in topology.remote if cluster.state != "dead"]
+    out = [
+        _assignment(name, _of_backend(b, mesh, Topology(local[b.node], remote), here))
+        for name, b in directory.backends.items()
+    ]
     by_name = {cluster.name: cluster for cluster in topology.remote}
     out += [_assignment(names.peer(peer), _of_gateways(by_name.get(peer))) for peer in directory.peers]
     return {resource.name: resource for resource in out}
@@ -140,12 +148,11 @@ def app_endpoints(port: int, address: str) -> Resource:
 
 
 def _of_backend(backend: Backend, mesh: Facts, topology: Topology, here: Here) -> Iterator[_Placed]:
+    """`topology`: the instances of the backend's node here, and the clusters that are not dead."""
     for instance in topology.local:
-        if instance.node == backend.node:
-            yield from _local(instance, backend, mesh, here)
+        yield from _local(instance, backend, mesh, here)
     for cluster in topology.remote:
-        if cluster.state != "dead":
-            yield from _remote(cluster, backend, mesh, here)
+        yield from _remote(cluster, backend, mesh, here)
 
 
 def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:

@@ -5,8 +5,9 @@ its own `outbound`, where the virtual service's routes apply exactly as they do 
 it adds itself must not limit them: no time limit, no retries.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
@@ -14,6 +15,7 @@ from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 from envoy.extensions.retry.priority.previous_priorities.v3 import previous_priorities_config_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from isthmus.incremental import Lookup
 from isthmus.ir.mesh import (
     Compared,
     Gateway,
@@ -27,6 +29,7 @@ from isthmus.ir.mesh import (
     Service,
 )
 from isthmus.xds import names
+from isthmus.xds.joined import field
 from isthmus.xds.requests import matched
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
@@ -51,64 +54,95 @@ def inbound(listener: Listener) -> Resource:
     return _resource(names.inbound(listener.port), [host])
 
 
-def hosts(service: Service) -> tuple[_Host, ...]:
+class Hosted(NamedTuple):
+    """A virtual host as bytes, and the domains it is asked for by."""
+
+    domains: tuple[str, ...]
+    body: bytes
+
+
+def hosts(service: Service) -> tuple[Hosted, ...]:
     """A service's virtual hosts: by its bare name and any port, or one for each port where they differ."""
     name = service.name
     if not service.ports:
         routes = [_routed(name, route) for route in service.routes]
-        return (_Host(name=names.service(name), domains=[name, f"{name}:*"], routes=routes),)
-    bare = _Host(name=names.service(name), domains=[name], routes=[_routed(name, r) for r in service.routes])
+        return (_hosted(names.service(name), (name, f"{name}:*"), routes),)
+    bare = _hosted(names.service(name), (name,), [_routed(name, r) for r in service.routes])
     ported = (
-        _Host(name=names.service(name, p), domains=[f"{name}:{p}"], routes=[_routed(name, r) for r in routes])
+        _hosted(names.service(name, p), (f"{name}:{p}",), [_routed(name, r) for r in routes])
         for p, routes in service.ports
     )
     return bare, *ported
 
 
-def outbound(virtual_hosts: Iterable[_Host], *, otherwise: Sequence[_Route] = ()) -> Resource:
+def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Sequence[bytes] = ()) -> Resource:
     """What an application may call; anything else is a 404 that says whose it is. Host names do not know case.
 
-    `otherwise`: routes that are tried for any other name.
+    `otherwise`: routes, as bytes, that are tried for any other name.
     """
-    kept: list[_Host] = []
+    kept: list[bytes] = []
     taken: set[str] = set()
     for host in virtual_hosts:
         domains = {domain.lower() for domain in host.domains}
         if not domains & taken:
             taken |= domains
-            kept.append(host)
-    nothing = _answered(names.OUTBOUND, 404, NO_SUCH_SERVICE)
-    kept.append(_Host(name=names.OTHERWISE, domains=["*"], routes=[*otherwise, nothing]))
-    return _resource(names.OUTBOUND, kept)
+            kept.append(host.body)
+    routes = [*otherwise, _answered(names.OUTBOUND, 404, NO_SUCH_SERVICE).SerializeToString(deterministic=True)]
+    any_other = [
+        field(_NAME, names.OTHERWISE.encode()),
+        field(_DOMAINS, b"*"),
+        *(field(_ROUTES, route) for route in routes),
+    ]
+    kept.append(b"".join(any_other))
+    table = [field(_NAME, names.OUTBOUND.encode()), *(field(_VIRTUAL_HOSTS, host) for host in kept)]
+    return Resource(Type.ROUTES, names.OUTBOUND, b"".join(table))
 
 
-def ingress(listener: GatewayListener, services: Mapping[str, Service]) -> Resource:
+_NAME, _DOMAINS, _ROUTES = (_Host.DESCRIPTOR.fields_by_name[n].number for n in ("name", "domains", "routes"))
+_VIRTUAL_HOSTS = route_pb2.RouteConfiguration.DESCRIPTOR.fields_by_name["virtual_hosts"].number
+
+
+def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Hosted:
+    host = _Host(name=name, domains=domains, routes=routes)
+    return Hosted(domains, host.SerializeToString(deterministic=True))
+
+
+def ingress(listener: GatewayListener, services: Lookup[Service]) -> Resource:
     """A gateway's port: one virtual host for all names, so that priorities hold across them; names are conditions."""
     routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service))]
     name = names.ingress(listener.port)
     return _resource(name, [_Host(name=name, domains=["*"], routes=routes)])
 
 
-def by_header(gateway: Gateway, services: Mapping[str, Service]) -> Iterator[_Route]:
+class Asked(NamedTuple):
+    """A service as a gateway's request names it once inside: with the port where that makes a difference."""
+
+    text: str
+    service: str
+    port: int | None
+
+
+def asked(gateway: Gateway, services: Lookup[Service]) -> tuple[Asked, ...]:
+    """All that a gateway's routes ask for, each once, in the order of the texts."""
+    said = (route for listener in gateway.listeners for route in listener.routes if route.service in services)
+    found = {text: Asked(text, r.service, r.port) for r in said if (text := _asked(r, services[r.service]))}
+    return tuple(found[text] for text in sorted(found))
+
+
+def by_header(said: Asked, service: Service) -> tuple[bytes, ...]:
     """For gateway routes that keep the caller's Host: the service's routes, chosen by App Mesh's header instead.
 
     Made for those that rewrite it as well: a route that changes from one to the other then changes `ingress` alone, and
     there is no moment in which `outbound` has gone ahead and answers 404.
     """
-    said = (route for listener in gateway.listeners for route in listener.routes)
-    asked = {_asked(r, services[r.service]): r for r in said if r.service in services}
-    for text, first in sorted(asked.items()):
-        service = services[first.service]
-        header = HeaderMatch(names.MESH_SERVICE_HEADER, Compared.EXACT, text)
-        routes = dict(service.ports).get(first.port or 0, service.routes)
-        for route in routes:
-            out = _routed(service.name, route, header)
-            out.request_headers_to_remove.append(names.MESH_SERVICE_HEADER)
-            yield out
+    header = HeaderMatch(names.MESH_SERVICE_HEADER, Compared.EXACT, said.text)
+    out = [_routed(service.name, r, header) for r in dict(service.ports).get(said.port or 0, service.routes)]
+    for route in out:
+        route.request_headers_to_remove.append(names.MESH_SERVICE_HEADER)
+    return tuple(route.SerializeToString(deterministic=True) for route in out)
 
 
 def _asked(route: GatewayRoute, service: Service) -> str:
-    """How the request names the service from here on: with the port where that makes a difference."""
     return f"{service.name}:{route.port}" if service.ports and route.port is not None else service.name
 
 
@@ -174,6 +208,7 @@ def _limit(action: route_components_pb2.RouteAction, timeout: int, idle: int | N
         action.idle_timeout.CopyFrom(lasting(idle))
 
 
+@lru_cache(maxsize=1024)
 def _retried(retry: Retry) -> route_components_pb2.RetryPolicy:
     """Another host first, and after that another priority: a retry must not meet the instance that just failed."""
     conditions = (*retry.conditions, *(("retriable-status-codes",) if retry.statuses else ()))

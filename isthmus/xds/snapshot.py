@@ -46,11 +46,7 @@ TYPE_OF_URL: Mapping[str, Type] = {url: kind for kind, url in TYPE_URL.items()}
 
 def digest(*parts: bytes) -> str:
     """16 hex digits that name this content: each part is length-prefixed, so no two lists share a preimage."""
-    out = hashlib.sha256()
-    for part in parts:
-        out.update(f"{len(part)}:".encode())
-        out.update(part)
-    return out.hexdigest()[:16]
+    return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).hexdigest()[:16]
 
 
 class Ref(NamedTuple):
@@ -63,16 +59,19 @@ class Ref(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource: `body` is the serialized message (Envoy's, without the Any) or canonical JSON (the agent's)."""
+    """One resource: `body` is the serialized message (Envoy's, without the Any) or canonical JSON (the agent's).
+
+    `ref` is the name of this content. The type and name are in it, so a version stands for one resource only.
+    """
 
     type: Type
     name: str
     body: bytes
+    ref: Ref = field(init=False, repr=False, compare=False)
 
-    @property
-    def ref(self) -> Ref:
-        """The name of this content. The type and name are in it, so a version stands for one resource only."""
-        return Ref(self.type, self.name, digest(self.type.encode(), self.name.encode(), self.body))
+    def __post_init__(self) -> None:
+        version = digest(self.type.encode(), self.name.encode(), self.body)
+        object.__setattr__(self, "ref", Ref(self.type, self.name, version))
 
     @classmethod
     def json(cls, kind: Type, name: str, value: Any) -> Self:  # noqa: ANN401 - JSON
@@ -86,6 +85,19 @@ class Parts(NamedTuple):
     serving: tuple[Ref, ...] = ()
     calling: tuple[Ref, ...] = ()
 
+    @classmethod
+    def of(cls, serving: Iterable[Resource], calling: Iterable[Resource]) -> Self:
+        """From the resources of a view; a name twice in it is our bug."""
+        halves = cls(tuple(sorted(r.ref for r in serving)), tuple(sorted(r.ref for r in calling)))
+        named = {(r.type, r.name) for half in halves for r in half}
+        assert len(named) == len(halves.serving) + len(halves.calling), "a view has a resource twice"
+        return halves
+
+    @property
+    def digest(self) -> str:
+        """The name of this content: a version stands for one resource only, so versions say it all."""
+        return digest(*(",".join(r.version for r in half).encode() for half in self))
+
 
 AGENT_VIEW = "agent"
 
@@ -93,6 +105,38 @@ AGENT_VIEW = "agent"
 def view_id(role: str, name: str, minor: str) -> str:
     """A view's id: role (`node`, `gateway` or `east-west`), the resource's name, and the Envoy minor it is made for."""
     return f"{role}/{name}@{minor}"
+
+
+BUCKETS = 256
+
+
+class Versions:
+    """The version of a set of views, in steps: a digest over buckets of views, so one changed view costs one bucket."""
+
+    def __init__(self, views: Mapping[str, Parts]) -> None:
+        self._buckets: list[dict[str, str]] = [{} for _ in range(BUCKETS)]
+        self._digests = [""] * BUCKETS
+        self._stale = set(range(BUCKETS))
+        for view, parts in views.items():
+            self.put(view, parts)
+
+    def put(self, view: str, parts: Parts | None) -> None:
+        """A view as it is now, or None where it is gone."""
+        bucket = hashlib.sha256(view.encode()).digest()[0]
+        self._stale.add(bucket)
+        if parts is None:
+            self._buckets[bucket].pop(view, None)
+        else:
+            self._buckets[bucket][view] = parts.digest
+
+    @property
+    def version(self) -> str:
+        """The same views in any order and by any way, the same version."""
+        for bucket in self._stale:
+            listed = sorted(self._buckets[bucket].items())
+            self._digests[bucket] = digest(*(text.encode() for pair in listed for text in pair))
+        self._stale = set()
+        return digest(*(each.encode() for each in self._digests))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +158,7 @@ class Manifest:
     @property
     def version(self) -> str:
         """The digest of the content."""
-        return digest(self.text().encode())
+        return Versions(self.views).version
 
     def refs(self, view: str) -> tuple[Ref, ...]:
         """Everything that one view sees, sorted."""
@@ -143,26 +187,9 @@ class Snapshot:
     @classmethod
     def of(cls, views: Mapping[str, tuple[Iterable[Resource], Iterable[Resource]]]) -> Self:
         """From serving and calling resources per view; a name twice in a view is our bug."""
-        known: dict[int, tuple[Resource, Ref]] = {}
-        parts: dict[str, Parts] = {}
-        for view, halves in views.items():
-            refs: list[tuple[Ref, ...]] = []
-            for half in halves:
-                listed = [_ref_once(r, known) for r in half]
-                refs.append(tuple(sorted(listed)))
-            names = [(r.type, r.name) for half in refs for r in half]
-            assert len(names) == len(set(names)), f"view {view} has a resource twice"
-            parts[view] = Parts(*refs)
-        bodies = {ref.version: resource for resource, ref in known.values()}
-        return cls(Manifest(dict(sorted(parts.items()))), bodies)
-
-
-def _ref_once(resource: Resource, known: dict[int, tuple[Resource, Ref]]) -> Ref:
-    """A resource's ref, digested once for all views that share the object, which `known` keeps alive: ids recur."""
-    entry = known.get(id(resource))
-    if entry is None:
-        entry = known[id(resource)] = resource, resource.ref
-    return entry[1]
+        listed = {view: (tuple(serving), tuple(calling)) for view, (serving, calling) in views.items()}
+        bodies = {r.ref.version: r for halves in listed.values() for half in halves for r in half}
+        return cls(Manifest({view: Parts.of(*halves) for view, halves in sorted(listed.items())}), bodies)
 
 
 class Phase(StrEnum):

@@ -2,63 +2,93 @@
 
 Serving: a node's inbound listeners with their routes, slots and applications, and the east-west gateway's chain.
 Calling: `outbound`, routes, backends, the ways to other clusters, and all of a virtual gateway. Nothing serving refers
-to anything calling, so a rollout may widen the one before it moves the other. Equal resources are built once a compile:
-nothing in a listener names its node, so a thousand nodes with one port share one.
+to anything calling, so a rollout may widen the one before it moves the other. What is built is kept until something it
+was made of has changed, and built once for all views: nothing in a listener names its node, so a thousand nodes with
+one port share one.
 """
 
-from collections.abc import Callable, Hashable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from isthmus.ir.mesh import ClusterMesh, Gateway, Listener, Node, Protocol, Service
+from isthmus.incremental import Computation
+from isthmus.ir.mesh import ClusterMesh, Listener, Node, Protocol
 from isthmus.ir.services import called
 from isthmus.xds import backends, directory, east_west, listeners, names, routes, slots
+from isthmus.xds.routes import Asked, Hosted
 from isthmus.xds.slots import Layer
-from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
+from isthmus.xds.snapshot import Resource, Type
 
-T = TypeVar("T")
 Half = tuple[Resource, ...]
 Ports = tuple[tuple[str, int], ...]
 
 
-def translate(ir: ClusterMesh) -> Snapshot:
-    """All that one cluster needs of one mesh; nothing at all if the mesh is not attached to it."""
-    if ir.cluster not in ir.domains:
-        return Snapshot.of({})
-    return Snapshot.of(_Translation(ir).views())
+class View(NamedTuple):
+    """The two halves of a view, and the ports of nodes that it calls."""
+
+    serving: Half = ()
+    calling: Half = ()
+    called: Ports = ()
 
 
-class _Translation:
-    """One compile: what was built is built once."""
+class Translation:
+    """One mesh in one cluster that it takes in."""
 
-    def __init__(self, ir: ClusterMesh) -> None:
-        self._ir = ir
-        self._built: dict[Hashable, Any] = {}
-        self._called: set[tuple[str, int]] = set()
+    def __init__(self, computation: Computation, ir: ClusterMesh) -> None:
+        self._once, self._ir = computation.get, ir
 
-    def views(self) -> dict[str, tuple[Half, Half]]:
-        """Every view by its id: the same content for every Envoy minor, as long as none needs another."""
+    def node(self, name: str) -> View | None:
+        """What a sidecar of a node sees; None where the node may not run here."""
+        node = self._ir.nodes[name]
+        if self._ir.cluster not in node.places:
+            return None
+        services = self._known(node.services)
+        listener = self._once("outbound", listeners.outbound)
+        table = self._once(("table", services), lambda: routes.outbound(self._hosts(services)))
+        ports = self._called(services)
+        out = listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)
+        return View(tuple(r for port in node.listeners for r in self._port(port)), out, ports)
+
+    def gateway(self, name: str) -> View:
+        """What an Envoy of a virtual gateway sees."""
+        gateway = self._ir.gateways[name]
+        services = self._known(gateway.services)
+        asked = self._once(("asked", name), lambda: routes.asked(self._ir.gateways[name], self._ir.services))
+        table = self._once(("table", services, asked), lambda: self._built_table(services, asked))
+        ports = self._called(services)
+        inside = self._once("outbound inside", listeners.outbound_inside), table, self._once("self", backends.inside)
+        out = [*inside, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)]
+        for i, listener in enumerate(gateway.listeners):
+            port = listener.port
+            out.append(self._once(("ingress", port), lambda port=port: listeners.ingress(port)))  # type: ignore[misc]
+            out.append(self._once(("ingress", name, i), lambda i=i: self._built_ingress(name, i)))  # type: ignore[misc]
+            out += self._slots(names.ingress(port), Layer.HTTP)
+        return View((), tuple(out), ports)
+
+    def east_west(self) -> View:
+        """The mesh's share of the east-west gateway."""
+        chain = names.east_west_chain(self._ir.label)
+        return View((east_west.listener(self._ir), *self._slots(chain, Layer.TCP)))
+
+    def directory(self, kind: Type, name: str) -> Resource | None:
+        """What the agent must know of a node, a gateway or a binding; None of a node that may not run here."""
         ir = self._ir
-        made = {("node", node.name): (self._serving(node), self._calling(node)) for node in ir.placed}
-        made |= {("gateway", gateway.name): ((), self._gateway(gateway)) for gateway in ir.gateways}
-        made["east-west", ir.label] = self._east_west(), ()
-        views = {view_id(role, name, minor): halves for (role, name), halves in made.items() for minor in ir.minors}
-        protocols = ((n, p, ir.nodes[n].listener(p).protocol) for n, p in sorted(self._called))
-        return views | {AGENT_VIEW: (directory.serving(ir), directory.calling(ir, protocols))}
+        match kind:
+            case Type.NODE:
+                node = ir.nodes[name]
+                return directory.node(ir, node) if ir.cluster in node.places else None
+            case Type.GATEWAY:
+                return directory.gateway(ir.gateways[name])
+        return directory.binding(ir.bindings[name])
 
-    def _once(self, key: Hashable, build: Callable[[], T]) -> T:
-        if key not in self._built:
-            self._built[key] = build()
-        built: T = self._built[key]
-        return built
+    def directory_backend(self, node: str, port: int) -> Resource:
+        """What the agent must know of a port that is called here."""
+        return directory.backend(self._ir, self._ir.nodes[node], port)
 
     def _slots(self, listener: str, layer: Layer) -> Half:
         return self._once(("slots", listener, layer), lambda: slots.inert(listener, layer))
 
-    def _serving(self, node: Node) -> Half:
-        return tuple(r for listener in node.listeners for r in self._port(listener))
-
     def _port(self, listener: Listener) -> Half:
-        return self._once(listener, lambda: self._built_port(listener))
+        return self._once(("port", listener), lambda: self._built_port(listener))
 
     def _built_port(self, listener: Listener) -> Half:
         name, port, app = names.inbound(listener.port), listener.port, backends.app(listener)
@@ -67,50 +97,40 @@ class _Translation:
         shared = self._once(("inbound", port), lambda: listeners.inbound_http(self._ir.name, port))
         return shared, routes.inbound(listener), app, *self._slots(name, Layer.HTTP)
 
-    def _calling(self, node: Node) -> Half:
-        services = self._known(node.services)
-        listener = self._once("outbound", listeners.outbound)
-        table = self._once(("table", services), lambda: routes.outbound(self._hosts(services)))
-        return listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(services)
+    def _built_table(self, services: tuple[str, ...], asked: tuple[Asked, ...]) -> Resource:
+        otherwise = [route for said in asked for route in self._by_header(said)]
+        return routes.outbound(self._hosts(services), otherwise=otherwise)
 
-    def _gateway(self, gateway: Gateway) -> Half:
-        services = self._known(gateway.services)
-        table = routes.outbound(self._hosts(services), otherwise=tuple(routes.by_header(gateway, self._ir.services)))
-        inside = self._once("outbound inside", listeners.outbound_inside), table, self._once("self", backends.inside)
-        out = [*inside, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(services)]
-        for listener in gateway.listeners:
-            name = names.ingress(listener.port)
-            out += listeners.ingress(listener.port), routes.ingress(listener, self._ir.services)
-            out += self._slots(name, Layer.HTTP)
-        return tuple(out)
+    def _by_header(self, said: Asked) -> tuple[bytes, ...]:
+        return self._once(("by header", said), lambda: routes.by_header(said, self._ir.services[said.service]))
 
-    def _east_west(self) -> Half:
-        chain = names.east_west_chain(self._ir.label)
-        return east_west.listener(self._ir), *self._slots(chain, Layer.TCP)
+    def _built_ingress(self, name: str, i: int) -> Resource:
+        return routes.ingress(self._ir.gateways[name].listeners[i], self._ir.services)
 
     def _known(self, services: Iterable[str]) -> tuple[str, ...]:
         """The services that exist, each once; a backend may be named before it does."""
         return tuple(sorted({name for name in services if name in self._ir.services}))
 
-    def _hosts(self, services: Iterable[str]) -> list[Any]:
-        return [host for name in services for host in self._hosts_of(self._ir.services[name])]
+    def _hosts(self, services: Iterable[str]) -> list[Hosted]:
+        return [host for name in services for host in self._hosts_of(name)]
 
-    def _hosts_of(self, service: Service) -> tuple[Any, ...]:
-        return self._once(("hosts", service.name), lambda: routes.hosts(service))
+    def _hosts_of(self, service: str) -> tuple[Hosted, ...]:
+        return self._once(("hosts", service), lambda: routes.hosts(self._ir.services[service]))
 
-    def _reached(self, services: tuple[str, ...]) -> Half:
-        """The backends that services lead to, and the ways to the other clusters where any of them may run."""
-        ports = sorted({port for name in services for port in self._ports(self._ir.services[name])})
-        self._called.update(ports)
-        places = {place for node, _ in ports for place in self._ir.nodes[node].places}
+    def _called(self, services: tuple[str, ...]) -> Ports:
+        return tuple(sorted({port for name in services for port in self._ports(name)}))
+
+    def _ports(self, service: str) -> Ports:
+        return self._once(("ports", service), lambda: called(self._ir.services[service].all_routes))
+
+    def _reached(self, ports: Ports) -> Half:
+        """Backends, and the ways to the other clusters where any of them may run."""
         out = [self._backend(node, port) for node, port in ports]
+        places = {place for node, _ in ports for place in self._ir.nodes[node].places}
         for peer in self._ir.peers:
             if peer.name in places:
                 out += self._way(peer.name)
         return tuple(out)
-
-    def _ports(self, service: Service) -> Ports:
-        return self._once(("ports", service.name), lambda: called(service.all_routes))
 
     def _backend(self, node: str, port: int) -> Resource:
         return self._once(("backend", node, port), lambda: self._built_backend(self._ir.nodes[node], port))

@@ -1,6 +1,7 @@
 """VirtualNode: a workload: where it listens, what it may call, how it is found."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -154,9 +155,9 @@ class VirtualNodeSpec(Structure):
     logging: Maybe[Logging] = None
     service_discovery: Maybe[ServiceDiscovery] = None
 
-    @property
+    @cached_property
     def ports(self) -> tuple[PortMapping, ...]:
-        """Where the node listens."""
+        """Where the node listens; every target that names the node asks."""
         return tuple(listener.port_mapping for listener in self.listeners or ())
 
     def violations(self) -> Iterator[Violation]:

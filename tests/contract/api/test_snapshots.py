@@ -14,6 +14,7 @@ from isthmus.values import BASE_DOMAIN
 from tests import build
 from tests.contract.api.conftest import NEW, problem
 from workers.compile import bring_to_head
+from workers.warm import Warm
 
 URL = "/v1/meshes/shop"
 FRONT = "node/front@1.40"
@@ -40,7 +41,7 @@ async def compiled(api: httpx.AsyncClient, database: Database, org: UUID, *more:
         assert answer.status_code == 201, answer.text
     meta = (await api.get(URL)).json()["meta"]
     with database.tenant(org) as session:
-        bring_to_head(session, org, UUID(meta["uid"]), BASE_DOMAIN, datetime.now(UTC))
+        bring_to_head(session, org, UUID(meta["uid"]), BASE_DOMAIN, datetime.now(UTC), Warm())
     head: int = meta["head"]
     return head
 

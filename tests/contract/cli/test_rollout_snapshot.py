@@ -16,6 +16,7 @@ from isthmus.xds.snapshot import NOTHING, Phase
 from tests import build
 from tests.contract.cli.conftest import Run
 from workers.compile import bring_to_head
+from workers.warm import Warm
 
 NACK = {"proxy": "p", "type": "cds", "name": "node/blue/8080", "version": "v", "message": "no such thing"}
 
@@ -37,7 +38,7 @@ def cluster(client: Client, database: Database, org: UUID) -> UUID:
 def _compile(client: Client, database: Database, org: UUID) -> UUID:
     mesh = UUID(client.get("/meshes/shop")["meta"]["uid"])
     with database.tenant(org) as session:
-        bring_to_head(session, org, mesh, BASE_DOMAIN, datetime.now(UTC))
+        bring_to_head(session, org, mesh, BASE_DOMAIN, datetime.now(UTC), Warm())
     return mesh
 
 

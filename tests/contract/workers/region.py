@@ -23,6 +23,7 @@ from tests.conftest import ACCOUNT
 from tests.databases import Copy, libpq
 from workers.compile import bring_to_head
 from workers.rollout import Step
+from workers.warm import Warm
 
 KEY = b"k" * 32
 SEALER = Sealer(bytes(32))
@@ -44,6 +45,7 @@ class Region:
     mesh: UUID
     clusters: Mapping[str, UUID]
     epochs: dict[str, int] = field(default_factory=dict)
+    warm: Warm = field(default_factory=Warm)
 
     @classmethod
     def of(cls, copy: Copy, database: Database, org: UUID, names: Sequence[str] = ("east", "west")) -> "Region":
@@ -114,7 +116,7 @@ class Region:
     def compile(self) -> int | None:
         """Do what the compile task does."""
         with self.database.tenant(self.org) as session:
-            return bring_to_head(session, self.org, self.mesh, BASE_DOMAIN, datetime.now(UTC))
+            return bring_to_head(session, self.org, self.mesh, BASE_DOMAIN, datetime.now(UTC), self.warm)
 
     def step(self) -> None:
         """Do what the step task does."""

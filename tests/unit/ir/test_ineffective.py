@@ -7,10 +7,10 @@ from typing import Any, get_args
 import pytest
 
 from isthmus.ir.ineffective import EFFECTIVE, Shape
-from isthmus.ir.resolve import resolve
 from isthmus.model.definition import Definition
 from isthmus.model.kinds import KINDS
 from isthmus.model.structure import Structure
+from isthmus.xds.compile import compile_mesh
 from tests import build
 from tests.golden.cases import surroundings
 
@@ -92,5 +92,5 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
     ],
 )
 def test_what_has_no_effect_is_told(definition: Definition, expected: list[str]) -> None:
-    found = resolve(definition, surroundings(), "east").ineffective
+    found = compile_mesh(definition, surroundings(), "east").ineffective
     assert [f"{each.key} {each.pointer}" for each in found] == expected

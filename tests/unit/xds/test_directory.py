@@ -1,18 +1,17 @@
 """The agent's view: what is written is what is read."""
 
-from isthmus.ir.resolve import resolve
 from isthmus.values import service_id
-from isthmus.xds import directory
+from isthmus.xds.compile import compile_mesh
 from isthmus.xds.directory import Backend, Binding, Directory, NodeFacts
-from isthmus.xds.snapshot import Resource, Type
+from isthmus.xds.snapshot import AGENT_VIEW, Resource, Type
 from tests import build
-from tests.golden.cases import MESH_ID, surroundings
+from tests.golden.cases import MESH_ID, resources, surroundings
 
 
 def test_the_directory_reads_what_was_written() -> None:
-    ir = resolve(build.mesh(build.placement("green", "west")), surroundings(), "east")
+    snapshot = compile_mesh(build.mesh(build.placement("green", "west")), surroundings(), "east").snapshot
     unknown = Resource.json(Type.ROUTES, "of a later version", {})
-    found = Directory.read([*directory.serving(ir), *directory.calling(ir, [("blue", 8080, "http")]), unknown])
+    found = Directory.read([*resources(snapshot, AGENT_VIEW), unknown])
     assert found is not None
     assert found.facts.domains == {c: f"{c}-1.acme.isthmus.internal" for c in ("east", "west")}
     assert found.facts.permissive
@@ -20,7 +19,9 @@ def test_the_directory_reads_what_was_written() -> None:
     assert found.nodes["blue"] == NodeFacts(service_id(MESH_ID, "blue"), ((8080, "http"),), exported=True)
     assert found.gateways == {"ingress": (9080,)}
     assert found.peers == {"west": ("eu-west-1", "west")}
-    assert found.backends == {"node/blue/8080": Backend("blue", 8080, service_id(MESH_ID, "blue"), "http")}
+    assert found.backends == {
+        f"node/{node}/8080": Backend(node, 8080, service_id(MESH_ID, node), "http") for node in ("blue", "green")
+    }
     assert Binding("blue", "blue", None, {"file": "blue"}) in found.bindings
     assert Binding("ingress", None, "ingress", {"file": "ingress"}) in found.bindings
 
