@@ -1,13 +1,13 @@
 """Every definition that the corpus builds up compiles whole, and a real Envoy accepts all of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from isthmus.model.calls import Call
 from isthmus.model.definition import Definition
-from isthmus.model.document import Document, Key
 from isthmus.model.files import read_file
+from isthmus.model.gathered import gathered
 from isthmus.xds.compile import compile_mesh
 from isthmus.xds.consistency import inconsistencies
 from isthmus.xds.snapshot import AGENT_VIEW
@@ -30,11 +30,6 @@ def test_envoy_accepts_what_the_corpus_builds_up(path: Path) -> None:
 
 def built(path: Path) -> Definition:
     """What stands after the last call, in two clusters."""
-    documents: dict[Key, Document] = {each.key: each for each in map(build.attachment, ("east", "west"))}
-    mesh = ""
-    for call in read_file(path.read_text()):
-        assert isinstance(call, Call)
-        mesh = call.mesh
-        if call.document is not None and call.key.kind != "Mesh":
-            documents[call.key] = call.document
-    return Definition(mesh, documents=documents)
+    (made,) = gathered(read_file(path.read_text())).values()
+    attached = {each.key: each for each in map(build.attachment, ("east", "west"))}
+    return replace(made, documents=attached | dict(made.documents))
