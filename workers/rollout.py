@@ -16,7 +16,8 @@ from isthmus.store import tables
 from isthmus.store.deliveries import Deliveries
 from isthmus.store.rollouts import RUNNING, Rollouts
 from isthmus.store.snapshots import Snapshots
-from isthmus.xds.snapshot import NOTHING, Manifest, Phase, compose
+from isthmus.xds.overlap import differing, overlap
+from isthmus.xds.snapshot import NOTHING, Manifest, Phase
 
 
 class Step:
@@ -69,10 +70,16 @@ class Step:
         for text, line in sorted(rollout.plan["clusters"].items()):
             cluster = UUID(text)
             after = self._snapshots.manifest(cluster, line["after"])
-            content = compose(phase, self._before(cluster, line["before"]), after)
+            content = self._composed(phase, self._before(cluster, line["before"]), after)
             if content.version != self._deliveries.offered(cluster).version:
                 self._deliveries.offer(cluster, rollout.revision, phase, content)
                 revision.offered_at = revision.offered_at or self._now
+
+    def _composed(self, phase: Phase, before: Manifest, after: Manifest) -> Manifest:
+        """What a cluster is offered; tables that are made for the way there are stored like any other content."""
+        content = overlap(phase, before, after, self._snapshots.read(differing(before, after)))
+        self._snapshots.add(content.tables)
+        return content.manifest
 
     def _before(self, cluster: UUID, sequence: int) -> Manifest:
         row = self._session.get(tables.Delivery, (self._org, self._mesh, cluster, sequence)) if sequence else None

@@ -1,6 +1,6 @@
 """snapshots: compiled content, written once under its digest and read by it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from isthmus.store import tables
-from isthmus.xds.snapshot import Manifest, Resource
+from isthmus.xds.snapshot import Manifest, Resource, Type
 
 
 class Snapshots:
@@ -30,11 +30,7 @@ class Snapshots:
 
         `new`: at least the bodies in it that are not stored yet. `manifest` is asked for only if it is not either.
         """
-        rows = [
-            {"org_id": self._org, "version": r.ref.version, "type": r.type, "name": r.name, "body": r.body} for r in new
-        ]
-        if rows:
-            self._session.execute(insert(tables.ResourceBody).on_conflict_do_nothing(), rows)
+        self.add(new)
         if self._session.get(tables.Snapshot, (self._org, self._mesh, cluster, version)) is None:
             row = {
                 "org_id": self._org,
@@ -46,6 +42,20 @@ class Snapshots:
             }
             self._session.execute(insert(tables.Snapshot).values(row).on_conflict_do_nothing())
         return version
+
+    def add(self, resources: Sequence[Resource]) -> None:
+        """Store bodies, each once."""
+        rows = [
+            {"org_id": self._org, "version": r.ref.version, "type": r.type, "name": r.name, "body": r.body}
+            for r in resources
+        ]
+        if rows:
+            self._session.execute(insert(tables.ResourceBody).on_conflict_do_nothing(), rows)
+
+    def read(self, versions: Collection[str]) -> Mapping[str, Resource]:
+        """Stored bodies by version; those that are not there are left out."""
+        rows = bodies(self._session, self._org, sorted(versions)) if versions else ()
+        return {row.version: Resource(Type(row.type), row.name, row.body) for row in rows}
 
     def manifest(self, cluster: UUID, version: str) -> Manifest:
         """A stored snapshot's manifest; LookupError if there is none, which is our bug."""
