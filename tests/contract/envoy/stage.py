@@ -130,9 +130,17 @@ class Stage:
             for name, here in HERE.items()
         }
         around = Surroundings(MESH_ID, "111122223333", "us-east-1", "acme", "isthmus.internal", facts)
-        self.snapshots = {cluster: compile_mesh(definition, around, cluster).snapshot for cluster in HERE}
+        self.know({cluster: compile_mesh(definition, around, cluster).snapshot for cluster in HERE})
+        self.tell()
+
+    def know(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """What each cluster is to have: a definition's, or that of a phase on the way to one."""
+        self.snapshots = dict(snapshots)
         self._directories = {cluster: self._read(cluster) for cluster in HERE}
         self._open()
+
+    def tell(self) -> None:
+        """Until every Envoy has what is known."""
         for proxy in self.proxies:
             self.ads.give(proxy, self.resources(proxy))
         self.start()
