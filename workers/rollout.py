@@ -80,13 +80,15 @@ class Step:
 
         If not, nothing relies on their answer, and waiting for it would keep what is stuck from being taken back.
         """
-        newest = {cluster: self._deliveries.newest(cluster) for cluster, _ in _lines(rollout)}
-        expanding = [c for c, row in newest.items() if row is not None and row.phase == Phase.EXPAND and self._owes(row)]
+        expanding = [cluster for cluster, _ in _lines(rollout) if self._owes(self._deliveries.newest(cluster))]
         moves = (self._composed(Phase.EXPAND, *at) != self._composed(Phase.SHIFT, *at) for at in _lines(rollout))
         return expanding if expanding and any(moves) else ()
 
-    def _owes(self, delivery: tables.Delivery) -> bool:
-        return self._deliveries.standing(delivery).verdict is Verdict.WAITING
+    def _owes(self, newest: tables.Delivery | None) -> bool:
+        """Whether a cluster has yet to answer to what it is to expand to."""
+        if newest is None or newest.phase != Phase.EXPAND:
+            return False
+        return self._deliveries.standing(newest).verdict is Verdict.WAITING
 
     def _composed(self, phase: Phase, cluster: UUID, line: Mapping[str, Any]) -> Manifest:
         """What a cluster is offered; tables that are made for the way there are stored like any other content."""

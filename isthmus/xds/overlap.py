@@ -17,7 +17,6 @@ from envoy.config.route.v3 import route_components_pb2, route_pb2
 from isthmus.xds import names
 from isthmus.xds.snapshot import AGENT_VIEW, Manifest, Parts, Phase, Ref, Resource, Type, compose, union
 
-
 _GATEWAYS = "gateway/"
 """How the ids of their views begin."""
 
@@ -43,17 +42,18 @@ def overlap(phase: Phase, old: Manifest, new: Manifest, bodies: Mapping[str, Res
     if phase is Phase.CONTRACT:
         return Content(composed)
     base, other = (old, new) if phase is Phase.EXPAND else (new, old)
-    views, tables = dict(composed.views), []
+    views, tables = dict(composed.views), {}
     for view, (standing, further) in _changed(base, other).items():
         table = joined(bodies[standing.version], bodies[further.version])
         if table.ref != standing:
-            tables.append(table)
+            tables[view] = table
             reached = [ref for ref in other.views[view].calling if _behind_hosts(ref)]
             views[view] = _calling(views[view], [table.ref], reached)
     if tables:
         known = other.views.get(AGENT_VIEW, Parts()).calling
-        views[AGENT_VIEW] = _calling(views.get(AGENT_VIEW, Parts()), [], _told_of(views.values(), known))
-    return Content(Manifest(views), tuple(tables))
+        told = _told_of((views[view] for view in tables), known)
+        views[AGENT_VIEW] = _calling(views.get(AGENT_VIEW, Parts()), [], told)
+    return Content(Manifest(views), tuple(tables.values()))
 
 
 def joined(base: Resource, other: Resource) -> Resource:

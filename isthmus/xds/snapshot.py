@@ -231,6 +231,9 @@ def compose(phase: Phase, old: Manifest, new: Manifest) -> Manifest:
     views = {}
     for view in sorted({*old.views, *new.views}):
         before, after = old.views.get(view, Parts()), new.views.get(view, Parts())
+        if before == after:
+            views[view] = after
+            continue
         serving = union(before.serving, after.serving)
         taken = {(r.type, r.name) for r in serving}
         calling = before.calling if phase is Phase.EXPAND else after.calling
