@@ -137,7 +137,7 @@ def test_no_request_is_lost_while_a_gateway_route_moves_to_and_fro(playing: Stag
     assert min(streams.answers.values()) > MOVES
 
 
-@pytest.mark.parametrize("last", [INGRESS, OUTBOUND])
+@pytest.mark.parametrize("last", [INGRESS, OUTBOUND], ids=["ingress last", "outbound last"])
 def test_without_the_phases_requests_are_lost(playing: Stage, last: str) -> None:
     old, new = (snapshots(playing, leading_to(service)) for service in (SHAPES, build.SERVICE))
     playing.know(old)
