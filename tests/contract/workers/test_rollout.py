@@ -12,6 +12,7 @@ from isthmus.model.document import Key
 from isthmus.store.database import Database
 from isthmus.store.revisions import ANY, Change, Revisions
 from isthmus.values import AgentId
+from isthmus.xds.names import MESH_SERVICE_HEADER
 from isthmus.xds.snapshot import Manifest
 from tests import build
 from tests.contract.workers.region import KEY, Region
@@ -115,7 +116,8 @@ async def called_by_gateway(region: Region, cluster: str) -> set[str]:
     assert bodies.keys() == manifest.versions()
     (table,) = (r for r in manifest.refs(f"gateway/{build.GATEWAY}@1.40") if (r.type, r.name) == ("rds", "outbound"))
     hosts = route_pb2.RouteConfiguration.FromString(bodies[table.version].body).virtual_hosts
-    return {domain for host in hosts for domain in host.domains if not domain.endswith("*")}
+    conditions = [header for host in hosts for route in host.routes for header in route.match.headers]
+    return {h.string_match.exact for h in conditions if h.name == MESH_SERVICE_HEADER}
 
 
 async def test_a_change_that_compiles_to_the_same_offers_nothing_and_is_live_at_once(region: Region) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise, product
 
 import pytest
-from envoy.config.route.v3 import route_pb2
+from envoy.config.route.v3 import route_components_pb2, route_pb2
 
 from isthmus.model.definition import Definition
 from isthmus.model.document import Document
@@ -32,7 +32,7 @@ PORTED = build.node("round", ports={8080: "http", 9090: "http"})
 
 Bodies = Mapping[str, Resource]
 Said = tuple[str, bool]
-"""What `ingress` asks `outbound` for: a text, and whether in the Host (or in App Mesh's header)."""
+"""What `ingress` asks `outbound` for: a text, and whether in the Host alone (or in App Mesh's header)."""
 
 
 def snapshot(definition: Definition) -> Snapshot:
@@ -59,8 +59,8 @@ def said(ingress: Resource) -> Iterator[Said]:
     for host in route_pb2.RouteConfiguration.FromString(ingress.body).virtual_hosts:
         for route in host.routes:
             if route.route.cluster == names.SELF:
-                text = route.route.host_rewrite_literal
-                yield (text, True) if text else (route.request_headers_to_add[0].header.value, False)
+                headers = [(added.header.value, False) for added in route.request_headers_to_add]
+                yield from headers or [(route.route.host_rewrite_literal, True)]
 
 
 def known(outbound: Resource) -> set[Said]:
@@ -68,9 +68,7 @@ def known(outbound: Resource) -> set[Said]:
     out: set[Said] = set()
     for host in route_pb2.RouteConfiguration.FromString(outbound.body).virtual_hosts:
         out |= {(domain.lower(), True) for domain in host.domains}
-        for route in host.routes if "*" in host.domains else ():
-            conditions = [h for h in route.match.headers if h.name == names.MESH_SERVICE_HEADER]
-            out |= {(h.string_match.exact, False) for h in conditions}
+    out |= {(_asked_for(route), False) for host in _any_other(outbound) for route in host.routes}
     return out
 
 
@@ -138,13 +136,26 @@ def test_a_gateway_route_that_moves_is_led_somewhere_at_every_step(old: Definiti
 def test_without_overlap_it_would_be_lost() -> None:
     before, after = snapshot(TO_COLORS), snapshot(TO_SHAPES)
     bare = [before.manifest, *(compose(phase, before.manifest, after.manifest) for phase in Phase)]
-    assert lost_on(bare, {**before.resources, **after.resources}) == {(build.SERVICE, True), (OTHER, True)}
+    gone = lost_on(bare, {**before.resources, **after.resources})
+    assert {text for text, _ in gone} == {build.SERVICE, OTHER}
 
 
-def hosts(manifest: Manifest, bodies: Bodies) -> list[str]:
+def by_header(manifest: Manifest, bodies: Bodies) -> list[str]:
+    """The services that the gateway's `outbound` knows, in its own order."""
     _, ref = tables(manifest, GATEWAY)
     assert ref is not None
-    return [h.name for h in route_pb2.RouteConfiguration.FromString(bodies[ref.version].body).virtual_hosts]
+    (any_other,) = _any_other(bodies[ref.version])
+    return [text for route in any_other.routes if (text := _asked_for(route))]
+
+
+def _any_other(table: Resource) -> list[route_components_pb2.VirtualHost]:
+    listed = route_pb2.RouteConfiguration.FromString(table.body).virtual_hosts
+    return [host for host in listed if "*" in host.domains]
+
+
+def _asked_for(route: route_components_pb2.Route) -> str:
+    said = [h.string_match.exact for h in route.match.headers if h.name == names.MESH_SERVICE_HEADER]
+    return "".join(said)
 
 
 def test_a_service_is_known_a_phase_before_it_is_called_and_a_phase_after() -> None:
@@ -152,10 +163,9 @@ def test_a_service_is_known_a_phase_before_it_is_called_and_a_phase_after() -> N
     (_, expand, shift, contract), bodies = road(
         before.manifest, after.manifest, {**before.resources, **after.resources}
     )
-    colors, shapes, other = names.service(build.SERVICE), names.service(OTHER), "otherwise"
-    assert hosts(expand, bodies) == [colors, other, shapes]
-    assert hosts(shift, bodies) == [shapes, other, colors]
-    assert hosts(contract, bodies) == [shapes, other]
+    assert by_header(expand, bodies) == [build.SERVICE, OTHER]
+    assert by_header(shift, bodies) == [OTHER, build.SERVICE]
+    assert by_header(contract, bodies) == [OTHER]
     assert tables(expand, GATEWAY)[0] == tables(before.manifest, GATEWAY)[0]
     assert tables(shift, GATEWAY)[0] == tables(after.manifest, GATEWAY)[0]
     clusters = [[r.name for r in m.refs(GATEWAY) if r.name.startswith("node/")] for m in (expand, shift, contract)]
@@ -198,9 +208,9 @@ def test_a_changed_service_acts_in_shift_alone_though_names_come_and_go() -> Non
     def weights(manifest: Manifest) -> list[int]:
         _, ref = tables(manifest, GATEWAY)
         assert ref is not None
-        (host,) = (h for h in route_pb2.RouteConfiguration.FromString(bodies[ref.version].body).virtual_hosts
-                   if h.name == names.service(build.SERVICE))  # fmt: skip
-        return [c.weight.value for c in host.routes[0].route.weighted_clusters.clusters]
+        (any_other,) = _any_other(bodies[ref.version])
+        (route,) = (r for r in any_other.routes if _asked_for(r) == build.SERVICE)
+        return [c.weight.value for c in route.route.weighted_clusters.clusters]
 
     assert (weights(expand), weights(shift)) == ([50, 50], [90, 10])
 
@@ -211,6 +221,16 @@ def test_joining_twice_adds_nothing() -> None:
     assert joined(both, two) is both
     assert joined(both, one) is both
     assert joined(one, one) is one
+
+
+def test_what_is_asked_for_in_the_host_and_what_is_by_header_are_joined_alike() -> None:
+    """A compiler may change the one for the other."""
+    full = _outbound(snapshot(TO_COLORS))
+    bare = route_pb2.RouteConfiguration(name=names.OUTBOUND, virtual_hosts=_any_other(full))
+    only_by_header = Resource(Type.ROUTES, names.OUTBOUND, bare.SerializeToString(deterministic=True))
+    shapes = _outbound(snapshot(TO_SHAPES))
+    for base, other in ((only_by_header, shapes), (shapes, only_by_header)):
+        assert known(joined(base, other)) == known(base) | known(other)
 
 
 def _outbound(of: Snapshot) -> Resource:
