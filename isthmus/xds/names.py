@@ -22,7 +22,7 @@ NOWHERE = "nowhere"
 """A cluster that is never defined: `tcp_proxy` demands a name even where `sni_cluster` chooses."""
 
 MESH_SERVICE_HEADER = "x-app-mesh-virtual-service"
-"""App Mesh's own header between a gateway's two listeners where the host is not rewritten (appmesh.md §3.1)."""
+"""App Mesh's own header between a gateway's two listeners (appmesh.md §3.1), here whether or not the host stays."""
 
 
 def escaped(word: str) -> str:

@@ -53,7 +53,7 @@ class Translation:
         gateway = self._ir.gateways[name]
         services = self._known(gateway.services)
         asked = self._once(("asked", name), lambda: routes.asked(self._ir.gateways[name], self._ir.services))
-        table = self._once(("table", services, asked), lambda: self._built_table(services, asked))
+        table = self._once(("inside", asked), lambda: routes.inside(r for said in asked for r in self._by_header(said)))
         ports = self._called(services)
         inside = self._once("outbound inside", listeners.outbound_inside), table, self._once("self", backends.inside)
         out = [*inside, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)]
@@ -96,10 +96,6 @@ class Translation:
             return listeners.inbound_tcp(self._ir.name, port, listener.idle), app, *self._slots(name, Layer.TCP)
         shared = self._once(("inbound", port), lambda: listeners.inbound_http(self._ir.name, port))
         return shared, routes.inbound(listener), app, *self._slots(name, Layer.HTTP)
-
-    def _built_table(self, services: tuple[str, ...], asked: tuple[Asked, ...]) -> Resource:
-        otherwise = [route for said in asked for route in self._by_header(said)]
-        return routes.outbound(self._hosts(services), otherwise=otherwise)
 
     def _by_header(self, said: Asked) -> tuple[bytes, ...]:
         return self._once(("by header", said), lambda: routes.by_header(said, self._ir.services[said.service]))

@@ -101,7 +101,7 @@ def test_a_service_by_node_has_the_default_policy(stage: Stage, where: str) -> N
 @pytest.mark.parametrize("protocol", ["http", "http2"])
 def test_a_try_that_takes_too_long_is_given_up_for_another(stage: Stage, where: str, protocol: str) -> None:
     """`reset` comes with any HTTP event; with a connection's error alone there is nothing to try again for."""
-    short = {"unit": "ms", "value": 60}
+    short = {"unit": "ms", "value": 200}
     stage.apply(trying(where, protocol, httpRetryEvents=["client-error"], perRetryTimeout=short))
     app = stage.app(f"blue-{where}", PORT[protocol])
     app.then(HANGS)
@@ -114,9 +114,9 @@ def test_a_try_that_takes_too_long_is_given_up_for_another(stage: Stage, where: 
 
 def test_a_try_has_less_time_than_the_request(stage: Stage, where: str) -> None:
     """Two tries that hang, and the third is in time; with one more than that, the request's own limit ends it all."""
-    short = {"unit": "ms", "value": 40}
+    short = {"unit": "ms", "value": 150}
     policy = {"maxRetries": 9, "perRetryTimeout": short, "httpRetryEvents": ["server-error"]}
-    one = build.route(targets={"blue": 1}, retryPolicy=policy, timeout={"perRequest": {"unit": "ms", "value": 300}})
+    one = build.route(targets={"blue": 1}, retryPolicy=policy, timeout={"perRequest": {"unit": "ms", "value": 600}})
     stage.apply(scene(where, one))
     app = stage.app(f"blue-{where}")
     app.then(HANGS, Does(500))

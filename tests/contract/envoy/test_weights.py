@@ -10,7 +10,7 @@ from tests.contract.envoy.scenes import Call, Request, scene
 from tests.contract.envoy.stage import HTTP, SECOND, Stage
 
 REQUESTS = 120
-"""A share of a half is missed by a sixth with a chance of 3 in 10,000; of a quarter and a half, about as rarely."""
+"""So many that a share strays beyond the bounds below about once in a hundred thousand runs."""
 
 SHARES: dict[str, tuple[dict[str, int], dict[str, tuple[int, int]]]] = {
     "halves": ({"blue": 50, "green": 50}, {"blue": (35, 85), "green": (35, 85)}),
