@@ -47,7 +47,7 @@ def overlap(phase: Phase, old: Manifest, new: Manifest, bodies: Mapping[str, Res
         table = joined(bodies[standing.version], bodies[further.version])
         if table.ref != standing:
             tables[view] = table
-            reached = [ref for ref in other.views[view].calling if _behind_hosts(ref)]
+            reached = [ref for ref in other.views[view].calling if _behind_routes(ref)]
             views[view] = _calling(views[view], [table.ref], reached)
     if tables:
         known = other.views.get(AGENT_VIEW, Parts()).calling
@@ -57,7 +57,10 @@ def overlap(phase: Phase, old: Manifest, new: Manifest, bodies: Mapping[str, Res
 
 
 def joined(base: Resource, other: Resource) -> Resource:
-    """`base`, and what only `other` has: virtual hosts, and routes by header. `base` itself if that is nothing."""
+    """`base`, and what only `other` has: routes by header, and virtual hosts. `base` itself if that is nothing.
+
+    Only tables of older compilers have virtual hosts besides the one for all names: their `ingress` asked by Host.
+    """
     table, more = (route_pb2.RouteConfiguration.FromString(each.body) for each in (base, other))
     hosts, routes = list(_hosts_lacking(table, more)), list(_routes_lacking(table, more))
     if not hosts and not routes:
@@ -85,8 +88,8 @@ def _table(parts: Parts) -> Ref | None:
     return next((r for r in parts.calling if (r.type, r.name) == (Type.ROUTES, names.OUTBOUND)), None)
 
 
-def _behind_hosts(ref: Ref) -> bool:
-    """Whether a virtual host may lead to it: all but route tables and what belongs to the gateway's own ports."""
+def _behind_routes(ref: Ref) -> bool:
+    """Whether a route may lead to it: all but route tables and what belongs to the gateway's own ports."""
     return ref.type != Type.ROUTES and names.listened_port(ref.name, "ingress") is None
 
 
@@ -109,11 +112,7 @@ def _told_of(views: Iterable[Parts], known: Iterable[Ref]) -> Iterator[Ref]:
 def _hosts_lacking(
     table: route_pb2.RouteConfiguration, more: route_pb2.RouteConfiguration
 ) -> Iterator[route_components_pb2.VirtualHost]:
-    """Those of which no domain is taken, for Envoy refuses a domain twice.
-
-    Where one is taken, so is the one that `ingress` asks for: a name's own, or the bare name, which stands for every
-    port where no ports differ (`routes.hosts`).
-    """
+    """Those of which no domain is taken, for Envoy refuses a domain twice."""
     taken = {domain.lower() for host in table.virtual_hosts for domain in host.domains}
     for host in more.virtual_hosts:
         if not _is_any_other(host) and not taken & {domain.lower() for domain in host.domains}:

@@ -223,14 +223,18 @@ def test_joining_twice_adds_nothing() -> None:
     assert joined(one, one) is one
 
 
-def test_what_is_asked_for_in_the_host_and_what_is_by_header_are_joined_alike() -> None:
-    """A compiler may change the one for the other."""
-    full = _outbound(snapshot(TO_COLORS))
-    bare = route_pb2.RouteConfiguration(name=names.OUTBOUND, virtual_hosts=_any_other(full))
-    only_by_header = Resource(Type.ROUTES, names.OUTBOUND, bare.SerializeToString(deterministic=True))
-    shapes = _outbound(snapshot(TO_SHAPES))
-    for base, other in ((only_by_header, shapes), (shapes, only_by_header)):
-        assert known(joined(base, other)) == known(base) | known(other)
+def test_what_an_older_compiler_asked_for_in_the_host_is_known_until_nobody_does() -> None:
+    """Its `ingress` rewrote the Host and removed the header; its table had a virtual host for each name."""
+    table = _outbound(snapshot(TO_COLORS))
+    (any_other,) = _any_other(table)
+    host = route_components_pb2.VirtualHost(
+        name="service/colors.local", domains=[build.SERVICE, f"{build.SERVICE}:*"], routes=any_other.routes
+    )
+    message = route_pb2.RouteConfiguration(name=names.OUTBOUND, virtual_hosts=[host, any_other])
+    older = Resource(Type.ROUTES, names.OUTBOUND, message.SerializeToString(deterministic=True))
+    assert joined(older, table) is older
+    assert known(joined(table, older)) == known(older)
+    assert (build.SERVICE, True) in known(older) - known(table)
 
 
 def _outbound(of: Snapshot) -> Resource:
@@ -239,9 +243,13 @@ def _outbound(of: Snapshot) -> Resource:
     return of.resources[ref.version]
 
 
+START = build.mesh(*SHAPES, build.node("square"), build.service("squares.local", node="square"))
+
+
 def _moved(source: random.Random) -> Mapping[Key, Document]:
-    """A gateway route that leads to another service more often than not, which may exist."""
-    said = build.gateway_route(service=source.choice(SERVICES), rewrite=source.choice((None, KEPT)))
+    """A gateway route that leads to another service more often than not: one that no edit touches, or may be gone."""
+    service = source.choice((OTHER, "squares.local", *SERVICES))
+    said = build.gateway_route(service=service, rewrite=source.choice((None, KEPT)))
     return {said.key: said}
 
 
@@ -249,8 +257,8 @@ def edited(seed: int) -> int:
     """One sequence of random edits, each on its way through the phases, often overtaken; how many tables were made."""
     source = random.Random(seed)
     cluster = source.choice(("east", "west"))
-    compiler = Compiler(Ground.of(build.mesh(), surroundings()), cluster)
-    compiler.change(build.mesh().documents)
+    compiler = Compiler(Ground.of(START, surroundings()), cluster)
+    compiler.change(START.documents)
     bodies: Bodies = compiler.compiled.snapshot.resources
     at, made = compiler.manifest, 0
     excused: dict[tuple[Ref, ...], set[Said]] = defaultdict(set)
