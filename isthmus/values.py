@@ -23,6 +23,9 @@ _ALL_SAFE = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9-][A-Za-z0-9.-]*")
 BASE_DOMAIN = "isthmus.internal"
 """The default base domain of trust domains and SNI; an installation may set its own."""
 
+OUTBOUND_PORT = 15001
+"""Where a sidecar takes its application's requests, unless its instance says another port; App Mesh's own."""
+
 SNI_VERSION = "v1"
 ALPN_H2, ALPN_H1, ALPN_TCP = "isthmus-h2", "isthmus-h1", "isthmus-tcp"
 ANY = "any"

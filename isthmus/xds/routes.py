@@ -75,8 +75,11 @@ def hosts(service: Service) -> tuple[Hosted, ...]:
     return bare, *ported
 
 
-def outbound(virtual_hosts: Iterable[Hosted]) -> Resource:
-    """What an application may call; anything else is a 404 that says whose it is. Host names do not know case."""
+def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()) -> Resource:
+    """What an application may call; anything else is a 404 that says whose it is. Host names do not know case.
+
+    `otherwise`: routes, as bytes, that are tried for any other name.
+    """
     kept: list[bytes] = []
     taken: set[str] = set()
     for host in virtual_hosts:
@@ -84,7 +87,7 @@ def outbound(virtual_hosts: Iterable[Hosted]) -> Resource:
         if not domains & taken:
             taken |= domains
             kept.append(host.body)
-    return _table([*kept, _otherwise(())])
+    return _table([*kept, _otherwise(otherwise)])
 
 
 def inside(by_header: Iterable[bytes]) -> Resource:
@@ -117,7 +120,8 @@ def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Ho
 
 def ingress(listener: GatewayListener, services: Lookup[Service]) -> Resource:
     """A gateway's port: one virtual host for all names, so that priorities hold across them; names are conditions."""
-    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service))]
+    way = names.inside(listener.port)
+    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service), way)]
     name = names.ingress(listener.port)
     return _resource(name, [_Host(name=name, domains=["*"], routes=routes)])
 
@@ -150,7 +154,7 @@ def _asked(route: GatewayRoute, service: Service) -> str:
     return f"{service.name}:{route.port}" if service.ports and route.port is not None else service.name
 
 
-def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
+def _into_mesh(said: GatewayRoute, service: Service | None, way: str) -> Iterator[_Route]:
     for match in _spellings(said):
         name = names.gateway_route(*said.of)
         if service is None:
@@ -159,7 +163,7 @@ def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
             yield out
             continue
         out = _Route(name=name, match=matched(match))
-        out.route.cluster = names.SELF
+        out.route.cluster = way
         _limit(out.route, 0, None)
         if said.path is not None and said.path != match.path:
             out.route.prefix_rewrite = said.path

@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from isthmus.incremental import Computation
-from isthmus.ir.mesh import ClusterMesh, Listener, Node, Protocol
+from isthmus.ir import tcp as ir_tcp
+from isthmus.ir.mesh import ClusterMesh, GatewayListener, Listener, Node, Protocol, TcpPort
 from isthmus.ir.services import called
-from isthmus.xds import backends, directory, east_west, listeners, names, routes, slots
+from isthmus.ir.tcp import Claim
+from isthmus.xds import backends, directory, east_west, egress, listeners, names, routes, slots, tcp
 from isthmus.xds.routes import Asked, Hosted
 from isthmus.xds.slots import Layer
 from isthmus.xds.snapshot import Resource, Type
@@ -43,9 +45,12 @@ class Translation:
             return None
         services = self._known(node.services)
         listener = self._once("outbound", listeners.outbound)
-        table = self._once(("table", services), lambda: routes.outbound(self._hosts(services)))
-        ports = self._called(services)
-        out = listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)
+        table = self._once(("table", services), lambda: self._node_table(services))
+        claims = self._once(("claims", services), lambda: ir_tcp.claims({n: self._tcp(n) for n in services}))
+        ports = tuple(sorted({*self._called(services), *ir_tcp.called(claims)}))
+        connected = (resource for claim in claims for resource in self._connected(claim))
+        requests = listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._egress()
+        out = *requests, *connected, *self._reached(ports)
         return View(tuple(r for port in node.listeners for r in self._port(port)), out, ports)
 
     def gateway(self, name: str) -> View:
@@ -55,14 +60,19 @@ class Translation:
         asked = self._once(("asked", name), lambda: routes.asked(self._ir.gateways[name], self._ir.services))
         table = self._once(("inside", asked), lambda: routes.inside(r for said in asked for r in self._by_header(said)))
         ports = self._called(services)
-        inside = self._once("outbound inside", listeners.outbound_inside), table, self._once("self", backends.inside)
+        inside = self._once("outbound inside", listeners.outbound_inside), table
         out = [*inside, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)]
         for i, listener in enumerate(gateway.listeners):
-            port = listener.port
-            out.append(self._once(("ingress", port), lambda port=port: listeners.ingress(port)))  # type: ignore[misc]
-            out.append(self._once(("ingress", name, i), lambda i=i: self._built_ingress(name, i)))  # type: ignore[misc]
-            out += self._slots(names.ingress(port), Layer.HTTP)
+            out += self._door(name, i, listener)
         return View((), tuple(out), ports)
+
+    def _door(self, gateway: str, i: int, listener: GatewayListener) -> Half:
+        """A port of a gateway, its routes, and its own way inside."""
+        port = listener.port
+        shared = self._once(("ingress", port), lambda: listeners.ingress(port))
+        table = self._once(("door", gateway, i), lambda: self._built_ingress(gateway, i))
+        way = self._once(("inside of", port, listener.protocol, listener.pool), lambda: backends.inside(listener))
+        return shared, table, way, *self._slots(names.ingress(port), Layer.HTTP)
 
     def east_west(self) -> View:
         """The mesh's share of the east-west gateway."""
@@ -96,6 +106,23 @@ class Translation:
             return listeners.inbound_tcp(self._ir.name, port, listener.idle), app, *self._slots(name, Layer.TCP)
         shared = self._once(("inbound", port), lambda: listeners.inbound_http(self._ir.name, port))
         return shared, routes.inbound(listener), app, *self._slots(name, Layer.HTTP)
+
+    def _node_table(self, services: tuple[str, ...]) -> Resource:
+        """To the backends of a node, and where the mesh lets it to everybody else."""
+        if not self._ir.lets_out:
+            return routes.outbound(self._hosts(services))
+        ports = [port for name in services for port in self._ir.services[name].listens]
+        return routes.outbound(self._hosts(services), otherwise=egress.routes(ports))
+
+    def _egress(self) -> Half:
+        return (self._once("egress", egress.cluster),) if self._ir.lets_out else ()
+
+    def _tcp(self, service: str) -> tuple[TcpPort, ...]:
+        return self._once(("tcp", service), lambda: self._ir.services[service].tcp)
+
+    def _connected(self, claim: Claim) -> Half:
+        filled = self._slots(names.outbound_tcp(claim.port.port), Layer.TCP)
+        return *self._once(("claim", claim), lambda: tcp.outbound(claim)), *filled
 
     def _by_header(self, said: Asked) -> tuple[bytes, ...]:
         return self._once(("by header", said), lambda: routes.by_header(said, self._ir.services[said.service]))

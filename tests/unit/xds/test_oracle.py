@@ -89,6 +89,10 @@ def ingress() -> list[Json]:
     return routes
 
 
+def inside() -> Json:
+    return ours()["cds self/8088"]
+
+
 def observed_egress() -> Json:
     """The one route of a service."""
     host = said()["xds"]["routes"]["rds_egress_http_15001"]["virtual_hosts"][0]
@@ -183,7 +187,7 @@ def test_circuits_are_never_broken_by_clients() -> None:
     breakers = [c["circuit_breakers"] for name, c in ours().items() if name.startswith("cds node/")]
     assert len(breakers) == 6
     assert all(b == observed for b in breakers)
-    assert ours()["cds self"]["circuit_breakers"] == observed
+    assert inside()["circuit_breakers"] == observed
 
 
 @pytest.mark.parametrize(("listener", "direction"), [("ingress/8088", "INBOUND"), ("outbound", "OUTBOUND")])
@@ -238,7 +242,7 @@ DIFFERENT: dict[str, tuple[Callable[[], Json], Callable[[], Json], Json, Json]] 
     ),
     "the gateway's own outbound is within the process, without a TCP hop": (
         lambda: list(said()["xds"]["clusters"][1]["endpoint"]),
-        lambda: list(ours()["cds self"]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]),
+        lambda: list(inside()["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]),
         ["address", "port_value"], ["envoy_internal_address"],
     ),
     "addresses come from the agent, which has resolved them: Envoy is told, and does not ask DNS": (
