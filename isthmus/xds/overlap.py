@@ -90,7 +90,8 @@ def _table(parts: Parts) -> Ref | None:
 
 def _behind_routes(ref: Ref) -> bool:
     """Whether a route may lead to it: all but route tables and what belongs to the gateway's own ports."""
-    return ref.type != Type.ROUTES and names.listened_port(ref.name, "ingress") is None
+    own = any(names.listened_port(ref.name, family) is not None for family in ("ingress", "self"))
+    return ref.type != Type.ROUTES and not own
 
 
 def _calling(parts: Parts, instead: Iterable[Ref], also: Iterable[Ref]) -> Parts:

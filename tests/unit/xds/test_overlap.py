@@ -58,7 +58,7 @@ def said(ingress: Resource) -> Iterator[Said]:
     """Everything that a gateway's port asks for."""
     for host in route_pb2.RouteConfiguration.FromString(ingress.body).virtual_hosts:
         for route in host.routes:
-            if route.route.cluster == names.SELF:
+            if names.listened_port(route.route.cluster, "self") is not None:
                 headers = [(added.header.value, False) for added in route.request_headers_to_add]
                 yield from headers or [(route.route.host_rewrite_literal, True)]
 
