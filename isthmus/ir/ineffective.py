@@ -7,7 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from isthmus.ir import health, unconnected
+from isthmus.ir import access_logs, health, unconnected
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, target_port
@@ -16,6 +16,7 @@ from isthmus.model.key import Key
 from isthmus.model.kinds.gateway_route import GatewayRouteSpec
 from isthmus.model.kinds.route import RouteSpec, TcpRoute
 from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
+from isthmus.model.kinds.virtual_gateway import VirtualGatewaySpec
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
 from isthmus.model.structure import Structure
@@ -24,7 +25,6 @@ Shape = bool | str | Mapping[str, Any]
 """True: effective. A text: why it is not. A mapping, by Python name: as its members say."""
 
 _TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
-_LOGGING = "access logs to a file are not written yet"
 _NO_CLIENT = (
     "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
     " set it at what stands before the gateway, such as a load balancer"
@@ -51,7 +51,7 @@ EFFECTIVE: Mapping[str, Shape] = {
             "health_check": _ALL,
             "tls": _TLS,
         },
-        "logging": _LOGGING,
+        "logging": _ALL,
         "service_discovery": _DISCOVERY,
     },
     "VirtualService": {"provider": _ALL},
@@ -71,7 +71,7 @@ EFFECTIVE: Mapping[str, Shape] = {
             "health_check": _NO_CLIENT,
             "tls": _TLS,
         },
-        "logging": _LOGGING,
+        "logging": _ALL,
     },
     "GatewayRoute": {"http_route": _ALL, "http2_route": _ALL, "grpc_route": _ALL, "priority": _ALL},
     "Attachment": _ALL,
@@ -88,6 +88,8 @@ def of_mesh(said: Said) -> Iterator[Ineffective]:
 def of_document(key: Key, spec: Spec, said: Said) -> Iterator[Ineffective]:
     """What one document says without effect."""
     yield from _unread(key, spec, EFFECTIVE.get(key.kind, {}), "/spec")
+    if isinstance(spec, VirtualNodeSpec | VirtualGatewaySpec):
+        yield from access_logs.repeated(key, spec.logging)
     among = _AMONG.get(key.kind)
     if among is not None:
         yield from among(key, spec, said)

@@ -164,6 +164,18 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessLog:
+    """Where each request (each connection of a TCP port) is written, and how: one line of text, or members of JSON.
+
+    `text` ends its line. Both None: Envoy's own format.
+    """
+
+    path: str
+    text: str | None = None
+    members: tuple[tuple[str, str], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A port of a node. `timeout` and `idle` are of requests to the application."""
 
@@ -186,6 +198,7 @@ class Node:
     identities: tuple[str, ...]
     services: tuple[str, ...]
     exported: bool
+    log: AccessLog | None = None
 
     def listener(self, port: int) -> Listener:
         """The listener on a port; StopIteration if there is none, which is our bug."""
@@ -224,6 +237,7 @@ class Gateway:
     name: str
     listeners: tuple[GatewayListener, ...]
     services: tuple[str, ...]
+    log: AccessLog | None = None
 
 
 class Peer(NamedTuple):

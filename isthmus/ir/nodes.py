@@ -7,6 +7,7 @@ needs no compile, and one anywhere else is nobody (design-notes 3).
 from collections.abc import Mapping
 from typing import Any
 
+from isthmus.ir.access_logs import access_log
 from isthmus.ir.health import health_check
 from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
 from isthmus.ir.said import Said
@@ -33,6 +34,7 @@ def node(name: str, said: Said, attached: Mapping[str, ClusterFacts]) -> Node:
         identities=tuple(TrustDomain(attached[c].trust_domain).node(said.mesh, name) for c in places),
         services=tuple(b.virtual_service.service for b in spec.backends or () if b.virtual_service is not None),
         exported=said.settings.exports != "listed",
+        log=access_log(spec.logging),
     )
 
 

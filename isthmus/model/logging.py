@@ -1,9 +1,15 @@
-"""logging: access logs, as App Mesh writes them for virtual nodes and gateways, equal in every limit."""
+"""logging: access logs, as App Mesh writes them for virtual nodes and gateways, equal in every limit.
 
+Beyond App Mesh's limits, a format must be one that Envoy takes: what it refuses, it refuses with the whole listener.
+"""
+
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
+from isthmus.errors import Violation
+from isthmus.model.log_formats import invalid_log_format
 from isthmus.model.structure import Many, Maybe, Name, Structure, Union
 
 _Short = Annotated[str, Field(min_length=1, max_length=100)]
@@ -15,12 +21,18 @@ class JsonFormatRef(Structure):
     key: _Short
     value: _Short
 
+    def violations(self) -> Iterator[Violation]:
+        return invalid_log_format(self.value, "/value")
+
 
 class LoggingFormat(Union):
     """How a log line is written."""
 
     json_: Maybe[Many[JsonFormatRef]] = Field(None, alias="json")
     text: Maybe[Annotated[str, Field(min_length=1, max_length=1000)]] = None
+
+    def violations(self) -> Iterator[Violation]:
+        return invalid_log_format(self.text, "/text")
 
 
 class FileAccessLog(Structure):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import base_pb2
+from envoy.config.core.v3 import base_pb2, extension_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
@@ -22,6 +22,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from isthmus.xds import aws_outbound, egress, names
 from isthmus.xds.endpoints import app_endpoints, nothing
 from isthmus.xds.oldest import known
+from isthmus.xds.oldest_logs import understood
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, Composed
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import packed
@@ -109,7 +110,20 @@ def _plain(resource: Resource, address: str, capture: Capture) -> Resource:
             return _listening(resource, address, capture)
         case Type.CLUSTER:
             return _reached(resource, capture)
+        case Type.EXTENSION:
+            return _filled(resource)
     return resource
+
+
+def _filled(resource: Resource) -> Resource:
+    """A filter that comes by itself: where TCP connections go writes an access log, too."""
+    message = extension_pb2.TypedExtensionConfig.FromString(resource.body)
+    if not message.typed_config.Is(tcp_proxy_pb2.TcpProxy.DESCRIPTOR):
+        return resource
+    proxy = tcp_proxy_pb2.TcpProxy.FromString(message.typed_config.value)
+    _write_less(proxy)
+    message.typed_config.CopyFrom(packed(proxy))
+    return Resource(resource.type, resource.name, message.SerializeToString(deterministic=True))
 
 
 def _listening(resource: Resource, address: str, capture: Capture) -> Resource:
@@ -149,6 +163,7 @@ def _plaintext(chain: listener_components_pb2.FilterChain) -> None:
             proxy = tcp_proxy_pb2.TcpProxy.FromString(each.typed_config.value)
             proxy.ClearField("upstream_connect_mode")
             proxy.ClearField("max_early_data_bytes")
+            _write_less(proxy)
             each.typed_config.CopyFrom(packed(proxy))
 
 
@@ -158,13 +173,18 @@ def _unasking(manager: hcm_pb2.HttpConnectionManager) -> hcm_pb2.HttpConnectionM
     manager.forward_client_cert_details = _Hcm.SANITIZE
     manager.ClearField("set_current_client_cert_details")
     manager.ClearField("tracing")
-    logs = [log for log in manager.access_log if known(log.typed_config)]
-    manager.ClearField("access_log")
-    manager.access_log.extend(logs)
+    _write_less(manager)
     filters = [each for each in manager.http_filters if each.name != egress.FILTER]
     manager.ClearField("http_filters")
     manager.http_filters.extend(filters)
     return manager
+
+
+def _write_less(chain: hcm_pb2.HttpConnectionManager | tcp_proxy_pb2.TcpProxy) -> None:
+    """Of the access logs, what the image's Envoy knows."""
+    logs = [understood(log) for log in chain.access_log if known(log.typed_config)]
+    chain.ClearField("access_log")
+    chain.access_log.extend(logs)
 
 
 def _bind(listener: listener_pb2.Listener, address: str, port: int) -> None:

@@ -1,9 +1,9 @@
 """listeners: where a proxy takes connections, and which chains they pass.
 
 A listener's bytes change as rarely as can be, for a change drains its connections: routes come by RDS, filters by ECDS,
-and nothing in it names the node, so all nodes with one port share it. Addresses are placeholders that the agent
-replaces (`isthmus.xds.localise`). A port has one chain per ALPN with a fixed codec, because a private ALPN with codec
-AUTO fails (design-notes 13); an HTTP port has no raw TCP chain, which would lead around every HTTP policy.
+and nothing in it names the node, so all nodes with one port and one log share it. Addresses are placeholders that the
+agent replaces (`isthmus.xds.localise`). A port has one chain per ALPN with a fixed codec, because a private ALPN with
+codec AUTO fails (design-notes 13); an HTTP port has no raw TCP chain, which would lead around every HTTP policy.
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,9 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.wrappers_pb2 import BoolValue
 
+from isthmus.ir.mesh import AccessLog
 from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
-from isthmus.xds import egress, names, slots, telemetry, tls
+from isthmus.xds import access_logs, egress, names, slots, telemetry, tls
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
@@ -33,19 +34,19 @@ EARLY_BYTES = 65_536
 """What is kept of a caller's words while the application is being connected to; the caller waits with the rest."""
 
 
-def inbound_http(mesh: str, port: int) -> Resource:
+def inbound_http(mesh: str, port: int, log: AccessLog | None = None) -> Resource:
     """An HTTP port of a node: mutual TLS only, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC."""
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
     for alpn, codec in ((ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1)):
-        manager = _manager(name, name, codec, telemetry.INBOUND_PEER)
+        manager = _manager(name, codec, telemetry.INBOUND_PEER, log)
         manager.forward_client_cert_details = _Hcm.SANITIZE_SET
         manager.set_current_client_cert_details.uri = True
         out.filter_chains.append(_authenticated(mesh, alpn, [_http(manager)]))
     return _resource(out)
 
 
-def inbound_tcp(mesh: str, port: int, idle: int | None) -> Resource:
+def inbound_tcp(mesh: str, port: int, idle: int | None, log: AccessLog | None = None) -> Resource:
     """A TCP port of a node: mutual TLS only.
 
     The application is connected to when the caller has shown who it is. Earlier, strangers could take the places of its
@@ -54,35 +55,35 @@ def inbound_tcp(mesh: str, port: int, idle: int | None) -> Resource:
     """
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
-    filters = [*slots.tcp_filters(name), piped(name, names.app(port), idle, after_handshake=True)]
+    filters = [*slots.tcp_filters(name), piped(name, names.app(port), idle, log, after_handshake=True)]
     out.filter_chains.append(_authenticated(mesh, ALPN_TCP, filters))
     return _resource(out)
 
 
-def outbound() -> Resource:
+def outbound(log: AccessLog | None = None) -> Resource:
     """Where an application sends its requests: routed by Host header (design §9, without interception)."""
     out = _listening(names.OUTBOUND, OUTBOUND_PORT, base_pb2.OUTBOUND, inspect=False)
     out.address.socket_address.address = OUTBOUND_PLACEHOLDER
-    out.filter_chains.add(filters=[_http(_outbound(egress.resolving()))])
+    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving()))])
     return _resource(out)
 
 
-def outbound_inside() -> Resource:
+def outbound_inside(log: AccessLog | None = None) -> Resource:
     """The same inside a gateway, reached without a TCP hop: App Mesh's own way of applying a service's routes.
 
     It lets nothing out: who may call a gateway could use it to call anyone.
     """
     out = listener_pb2.Listener(name=names.OUTBOUND, traffic_direction=base_pb2.OUTBOUND)
     out.internal_listener.SetInParent()
-    out.filter_chains.add(filters=[_http(_outbound())])
+    out.filter_chains.add(filters=[_http(_outbound(log))])
     return _resource(out)
 
 
-def ingress(port: int) -> Resource:
+def ingress(port: int, log: AccessLog | None = None) -> Resource:
     """A port of a virtual gateway, towards the outside: it trusts no header about who the caller is."""
     name = names.ingress(port)
     out = _listening(name, port, base_pb2.INBOUND, inspect=False)
-    manager = _manager(name, name, _Hcm.AUTO, telemetry.OUTBOUND_PEER)
+    manager = _manager(name, _Hcm.AUTO, telemetry.OUTBOUND_PEER, log)
     manager.use_remote_address.value = True
     out.filter_chains.add(filters=[_http(manager)])
     return _resource(out)
@@ -107,12 +108,14 @@ def inspected() -> listener_components_pb2.ListenerFilter:
     )
 
 
-def piped(name: str, cluster: str, idle: int | None, *, after_handshake: bool = False) -> _Filter:
+def piped(
+    name: str, cluster: str, idle: int | None, log: AccessLog | None = None, *, after_handshake: bool = False
+) -> _Filter:
     """The terminal filter of a TCP chain; `idle` in milliseconds, 0 for no limit, None for Envoy's (one hour).
 
     `after_handshake`: the cluster is connected to when the caller's TLS stands, not at once.
     """
-    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=name, cluster=cluster)
+    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=name, cluster=cluster, access_log=access_logs.written(log))
     if after_handshake:
         proxy.upstream_connect_mode = tcp_proxy_pb2.ON_DOWNSTREAM_TLS_HANDSHAKE
         proxy.max_early_data_bytes.value = EARLY_BYTES
@@ -134,23 +137,23 @@ def _authenticated(mesh: str, alpn: str, filters: Iterable[_Filter]) -> _Chain:
     return _Chain(name=alpn, filter_chain_match=match, transport_socket=tls.downstream(mesh, alpn), filters=filters)
 
 
-def _outbound(*fixed: hcm_pb2.HttpFilter) -> hcm_pb2.HttpConnectionManager:
-    manager = _manager(names.OUTBOUND, names.OUTBOUND, _Hcm.AUTO, telemetry.OUTBOUND_PEER, *fixed)
+def _outbound(log: AccessLog | None, *fixed: hcm_pb2.HttpFilter) -> hcm_pb2.HttpConnectionManager:
+    manager = _manager(names.OUTBOUND, _Hcm.AUTO, telemetry.OUTBOUND_PEER, log, *fixed)
     manager.strip_trailing_host_dot = True
     return manager
 
 
 def _manager(
-    listener: str, routes: str, codec: int, peer: str, *fixed: hcm_pb2.HttpFilter
+    listener: str, codec: int, peer: str, log: AccessLog | None, *fixed: hcm_pb2.HttpFilter
 ) -> hcm_pb2.HttpConnectionManager:
     """What all HTTP chains have. Path treatment and websockets are App Mesh's (appmesh.md §3.1)."""
     return _Hcm(
         codec_type=codec,
         stat_prefix=listener,
-        rds=hcm_pb2.Rds(config_source=ADS, route_config_name=routes),
+        rds=hcm_pb2.Rds(config_source=ADS, route_config_name=listener),
         http_filters=slots.http_filters(listener, *fixed),
         http2_protocol_options=protocol_pb2.Http2ProtocolOptions(allow_connect=True),
-        access_log=[telemetry.request_stats(peer)],
+        access_log=[telemetry.request_stats(peer), *access_logs.written(log)],
         tracing=telemetry.tracing(),
         normalize_path=BoolValue(value=True),
         merge_slashes=True,

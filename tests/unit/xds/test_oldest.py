@@ -17,6 +17,9 @@ ALL = list(cases())
 KNOWN = {
     f"envoy.extensions.{name}"
     for name in (
+        "access_loggers.file.v3.FileAccessLog",
+        "access_loggers.stream.v3.StderrAccessLog",
+        "access_loggers.stream.v3.StdoutAccessLog",
         "filters.http.buffer.v3.Buffer",
         "filters.http.compressor.v3.Compressor",
         "filters.http.cors.v3.Cors",
@@ -42,6 +45,7 @@ KNOWN = {
         "filters.network.ratelimit.v3.RateLimit",
         "filters.network.rbac.v3.RBAC",
         "filters.network.tcp_proxy.v3.TcpProxy",
+        "formatter.req_without_query.v3.ReqWithoutQuery",
         "retry.host.previous_hosts.v3.PreviousHostsPredicate",
         "retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
         "upstreams.http.v3.HttpProtocolOptions",
