@@ -1,6 +1,6 @@
 """snapshots: compiled content, written once under its digest and read by it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -37,11 +37,7 @@ class Snapshots:
 
         `new`: at least the bodies in it that are not stored yet. `manifest` is asked for only if it is not either.
         """
-        rows = [
-            {"org_id": self._org, "version": r.ref.version, "type": r.type, "name": r.name, "body": r.body} for r in new
-        ]
-        if rows:
-            self._session.execute(insert(tables.ResourceBody).on_conflict_do_nothing(), rows)
+        self.add(new)
         if self._session.get(tables.Snapshot, (self._org, self._mesh, cluster, version)) is None:
             row = {
                 "org_id": self._org,
@@ -71,7 +67,20 @@ class Snapshots:
 
     def bodies(self, manifest: Manifest, view: str) -> Mapping[str, Resource]:
         """The resources of one view by version."""
-        rows = bodies(self._session, self._org, [ref.version for ref in manifest.refs(view)])
+        return self.read([ref.version for ref in manifest.refs(view)])
+
+    def add(self, resources: Sequence[Resource]) -> None:
+        """Store bodies, each once."""
+        rows = [
+            {"org_id": self._org, "version": r.ref.version, "type": r.type, "name": r.name, "body": r.body}
+            for r in resources
+        ]
+        if rows:
+            self._session.execute(insert(tables.ResourceBody).on_conflict_do_nothing(), rows)
+
+    def read(self, versions: Collection[str]) -> Mapping[str, Resource]:
+        """Stored bodies by version; those that are not there are left out."""
+        rows = bodies(self._session, self._org, sorted(versions)) if versions else ()
         return {row.version: Resource(Type(row.type), row.name, row.body) for row in rows}
 
     def manifest(self, cluster: UUID, version: str) -> Manifest:

@@ -117,6 +117,11 @@ def slot(listener: str, layer: str, name: str) -> str:
     return f"{listener}/{layer}/{name}"
 
 
+def slot_listener(name: str) -> str:
+    """The listener of a slot."""
+    return name.rsplit("/", 2)[0]
+
+
 def east_west_chain(label: str) -> str:
     """One mesh's chain of an east-west gateway, which serves several meshes; `label` is `values.mesh_label`."""
     return f"{EAST_WEST}/{label}"
