@@ -82,9 +82,13 @@ def _document(kind: str, parent: str | None, spec: Schema) -> Schema:
 
 def _mesh(spec: Schema, settings: Schema) -> Schema:
     documents = _list({"oneOf": [_ref(f"{name}Document") for name in _kinds()]})
-    said = {"spec": spec, "settings": settings, "tags": TAGS, "resources": documents, "meta": _ref("MeshMeta")}
+    said = {"spec": spec, "settings": settings, "tags": TAGS, "resources": documents, "meta": _MESH_META}
     named = {"kind": {"const": "Mesh"}, "name": TEXT}
     return {"type": "object", "properties": named | said, "required": ["spec"], "additionalProperties": False}
+
+
+_MESH_META: Schema = {"allOf": [_ref("MeshMeta"), {"type": "object", "properties": {"status": _ref("MeshStatus")}}]}
+"""Lists of meshes leave the status out."""
 
 
 def _kinds() -> Iterable[str]:
@@ -107,15 +111,28 @@ _CHANGED: Schema = {
     "properties": {"op": TEXT, "kind": TEXT, "name": TEXT, "parent": TEXT, "result": RESULT, "revision": COUNT},
     "required": ["op", "kind", "name", "result", "revision"],
 }
+_DOCUMENT_STATUS: Schema = {
+    "type": "object",
+    "properties": {
+        "state": TEXT | {"description": "accepted, then the status of the revision that it is rolled out with."},
+        "ineffective": {
+            "description": "What of it has no effect, where and why; null while it is not compiled.",
+            "type": ["array", "null"],
+            "items": ANYTHING,
+        },
+    },
+    "required": ["state", "ineffective"],
+}
 _MESHES: dict[str, Schema] = {
     "Meta": _all(
         mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, owner=TEXT, arn=TEXT, created_at=TIME,
-        updated_at=TIME,
+        updated_at=TIME, status=_DOCUMENT_STATUS,
     ),
     "MeshMeta": _all(
         ref=TEXT, account=TEXT, region=TEXT, uid=TEXT, arn=TEXT, revision=COUNT, head=COUNT, target=COUNT, live=COUNT,
         created_at=TIME,
     ),
+    "MeshStatus": _DOCUMENT_STATUS,
     "MeshList": _page("MeshName"),
     "MeshName": _all(kind={"const": "Mesh"}, name=TEXT, meta=_ref("MeshMeta")),
     "Changes": _list(_CHANGE) | {"minItems": 1},

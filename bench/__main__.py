@@ -9,15 +9,14 @@ from dataclasses import asdict
 
 import bench
 
+NO_BENCHMARKS = {"__main__", "control_plane", "floor", "soak"}
+"""What benchmarks share, and what is run by other commands."""
+
 
 def main() -> int:
     """Exit 1 if a figure misses its bound by more than three times (testing.md: CI fails only there)."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = sorted(
-        m.name
-        for m in pkgutil.iter_modules(bench.__path__)
-        if m.name not in {"__main__", "control_plane", "floor", "soak"}
-    )
+    names = sorted({m.name for m in pkgutil.iter_modules(bench.__path__)} - NO_BENCHMARKS)
     parser.add_argument("names", nargs="*", help=f"which: {', '.join(names)}; default all")
     parser.add_argument("--json", action="store_true", help="print JSON only on stdout")
     given = parser.parse_args()

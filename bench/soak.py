@@ -8,18 +8,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.attack.campaign import campaign
 from tests.contract.appmesh.conftest import installed
 from tests.databases import server
+from tests.editing import edited
 from tests.journey.storm import storm
 
 EVIDENCE = Path(__file__).parent.parent / "docs" / "evidence"
 KILLS = 200
 FORGERIES = 10_000
+SEQUENCES, STEPS = 10_000, 10
 
 
 def kills() -> tuple[str, bool]:
@@ -35,7 +39,19 @@ def signatures() -> tuple[str, bool]:
     return tally.report, tally.held
 
 
-PARTS: Mapping[str, Callable[[], tuple[str, bool]]] = {"kills": kills, "signatures": signatures}
+def edits() -> tuple[str, bool]:
+    """Thousands of random edit sequences, after each step of which a warm compiler is compared with a fresh one."""
+    first = int(time.time())
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        anew = sum(pool.map(_edited, range(first, first + SEQUENCES), chunksize=50))
+    return f"{SEQUENCES} sequences of {STEPS} edits, seeds from {first}: equal bytes after each; {anew} resources", True
+
+
+def _edited(seed: int) -> int:
+    return edited(seed, STEPS)
+
+
+PARTS: Mapping[str, Callable[[], tuple[str, bool]]] = {"edits": edits, "kills": kills, "signatures": signatures}
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 from uuid import UUID
 
@@ -21,6 +22,9 @@ _ALL_SAFE = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9-][A-Za-z0-9.-]*")
 
 BASE_DOMAIN = "isthmus.internal"
 """The default base domain of trust domains and SNI; an installation may set its own."""
+
+OUTBOUND_PORT = 15001
+"""Where a sidecar takes its application's requests, unless its instance says another port; App Mesh's own."""
 
 SNI_VERSION = "v1"
 ALPN_H2, ALPN_H1, ALPN_TCP = "isthmus-h2", "isthmus-h1", "isthmus-tcp"
@@ -51,7 +55,7 @@ def account(text: str, pointer: str = "/account") -> str:
 
 def base32id(*parts: str, length: int = 13) -> str:
     """A short stable id in lower-case base32 (Envoy lower-cases SNI) of what identifies the thing; 5 bits a letter."""
-    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()[:10]  # 16 letters, as many as any id has
     return base64.b32encode(digest).decode().lower()[:length]
 
 
@@ -65,8 +69,12 @@ def mesh_label(mesh_id: UUID) -> str:
     return base64.b32encode(mesh_id.bytes).decode().lower().rstrip("=")
 
 
+@lru_cache(maxsize=2**16)
 def slot_id(cluster_id: UUID, mesh_id: UUID, node: str, instance: str) -> str:
-    """The short stable id of one instance: the same after every restart, so imports do not churn."""
+    """The short stable id of one instance: the same after every restart, so imports do not churn.
+
+    Kept, because an agent asks for those of all its instances whenever one of them changes.
+    """
     return base32id("slot", str(cluster_id), str(mesh_id), node, instance, length=10)
 
 

@@ -11,9 +11,13 @@ from random import Random
 from isthmus.model.check import check
 from isthmus.model.definition import Definition
 from isthmus.model.document import Document, Key
+from isthmus.xds.compile import Compiled, Compiler, Ground, compile_mesh
+from isthmus.xds.content import Changed
 from tests import build
+from tests.golden.cases import surroundings
 
 Edit = Mapping[Key, Document | None]
+CLUSTERS = ("east", "west", "north")
 
 NODES = ("blue", "green", "front", "a/b")
 SERVICES = ("colors.local", "COLORS.local", "web.local", "un askable")
@@ -33,6 +37,33 @@ def edits(random: Random, steps: int) -> Iterator[tuple[Edit, Definition]]:
         if real and not check(after):
             definition, steps = after, steps - 1
             yield real, definition
+
+
+def edited(seed: int, steps: int) -> int:
+    """One sequence, compared after each step; the number of resources that were compiled anew."""
+    source = Random(seed)
+    cluster = source.choice(CLUSTERS)
+    start = build.mesh()
+    warm = Compiler(Ground.of(start, surroundings()), cluster)
+    warm.change(start.documents)
+    before, anew = warm.compiled, 0
+    for edit, definition in edits(source, steps):
+        changed = warm.change(edit)
+        after = warm.compiled
+        assert after == compile_mesh(definition, surroundings(), cluster), f"seed {seed}: after {edit}"
+        says_so(changed, before, after)
+        before, anew = after, anew + len(changed.resources)
+    return anew
+
+
+def says_so(changed: Changed, before: Compiled, after: Compiled) -> None:
+    """A change names exactly the views that differ and the content that is new."""
+    old, new = before.snapshot.manifest.views, after.snapshot.manifest.views
+    differing = {view for view in {*old, *new} if old.get(view) != new.get(view)}
+    assert changed.views == differing
+    fresh = after.snapshot.resources.keys() - before.snapshot.resources.keys()
+    assert {r.ref.version for r in changed.resources} == fresh
+    assert changed.version == after.snapshot.manifest.version
 
 
 def _edit(random: Random) -> tuple[Key, Document | None]:

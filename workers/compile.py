@@ -35,6 +35,10 @@ GROUND = ("Mesh", "Attachment")
 """Kinds that everything of a mesh depends on (`Ground`); settings are told as the mesh's."""
 
 
+NOWHERE = ("",)
+"""Where a mesh is compiled that no cluster takes part in: for what it says without effect."""
+
+
 def bring_to_head(
     session: Session, org: UUID, mesh_id: UUID, base_domain: str, now: datetime, warm: Warm
 ) -> int | None:
@@ -73,8 +77,8 @@ def _compiled(
     if kept is None or edit is None or any(key.kind in GROUND for key in edit):
         definition = revisions.definition(mesh.head)
         ground = Ground.of(definition, around)
-        edit, compilers = definition.documents, {name: Compiler(ground, name) for name in around.clusters}
-        kept = Kept(mesh.head, ground, compilers)
+        edit = definition.documents
+        kept = Kept(mesh.head, ground, {name: Compiler(ground, name) for name in around.clusters or NOWHERE})
     else:
         kept = replace(kept, revision=mesh.head)
     return kept, {name: compiler.change(edit) for name, compiler in kept.compilers.items()}

@@ -16,13 +16,14 @@ from api.conditions import Precondition
 from api.openapi import says
 from api.v1.context import Call, Calling, MeshRef, Paged
 from api.v1.shapes import bare_body, document_body, document_of, is_bare, spelled
+from api.v1.statuses import Statuses
 from isthmus.errors import NotFound
 from isthmus.model.document import Key
 from isthmus.model.kind import ResourceKind
 from isthmus.model.kinds import KINDS
 from isthmus.model.structure import Structure
 from isthmus.store import tables
-from isthmus.store.changes import Accepted, Change, Stored
+from isthmus.store.changes import Accepted, Change
 from isthmus.store.revisions import Revisions
 
 Kind = ResourceKind[Structure]
@@ -85,16 +86,17 @@ def _read(out: APIRouter, kind: Kind) -> None:
         def rows(session: Session, after: str | None, limit: int) -> list[tuple[str, dict[str, Any]]]:
             row = calling.mesh(session, mesh)
             listed = Revisions(session, calling.org, row.id).list(kind.name, parent, after, limit)
-            return [(s.document.key.text, document_of(row, s)) for s in listed]
+            statuses = Statuses(session, row)
+            return [(s.document.key.text, document_of(row, s, statuses)) for s in listed]
 
         return await page.of(rows)
 
     async def get(
         calling: Calling, place: Annotated[Place, Depends(_named(kind))], response: Response
     ) -> dict[str, Any]:
-        mesh, stored = await calling.run(lambda session: _get(calling, session, place))
-        conditions.etag(response, stored.revision)
-        return document_of(mesh, stored)
+        revision, answer = await calling.run(lambda session: _get(calling, session, place))
+        conditions.etag(response, revision)
+        return answer
 
     out.add_api_route(
         _collection(kind),
@@ -131,10 +133,10 @@ def _write(out: APIRouter, kind: Kind) -> None:
         with spelled(bare=bare):
             document = bare_body(place.key, raw) if bare else document_body(place.key, raw)
             change = Change("put", document, expected)
-            mesh, stored, made = await calling.run(lambda session: _put(calling, session, place, change))
-        conditions.etag(response, stored.revision)
+            revision, answer, made = await calling.run(lambda session: _put(calling, session, place, change))
+        conditions.etag(response, revision)
         response.status_code = 201 if made else 200
-        return document_of(mesh, stored)
+        return answer
 
     async def delete(
         calling: Calling, expected: Precondition, place: Annotated[Place, Depends(_named(kind))]
@@ -165,19 +167,21 @@ def _write(out: APIRouter, kind: Kind) -> None:
     )
 
 
-def _get(calling: Call, session: Session, place: Place) -> tuple[tables.Mesh, Stored]:
+def _get(calling: Call, session: Session, place: Place) -> tuple[int, dict[str, Any]]:
+    """The revision that changed the document last, and the document."""
     mesh = calling.mesh(session, place.mesh)
     stored = Revisions(session, calling.org, mesh.id).get(place.key)
     if stored is None:
         raise NotFound(f"mesh {mesh.name} has no {place.key}")
-    return mesh, stored
+    return stored.revision, document_of(mesh, stored, Statuses(session, mesh))
 
 
-def _put(calling: Call, session: Session, place: Place, change: Change) -> tuple[tables.Mesh, Stored, bool]:
-    """The document as it stands then, and whether it was not there before."""
+def _put(calling: Call, session: Session, place: Place, change: Change) -> tuple[int, dict[str, Any], bool]:
+    """The document as it stands then, with the revision that made it so, and whether it was not there before."""
     mesh, accepted = _apply(calling, session, place, change)
     stored = accepted.stored[place.key]
-    return mesh, stored, change.key in accepted.changed and stored.created_at == calling.now
+    made = change.key in accepted.changed and stored.created_at == calling.now
+    return stored.revision, document_of(mesh, stored, Statuses(session, mesh)), made
 
 
 def _apply(calling: Call, session: Session, place: Place, change: Change) -> tuple[tables.Mesh, Accepted]:

@@ -15,6 +15,7 @@ from api import bodies, conditions
 from api.conditions import Precondition
 from api.openapi import says
 from api.v1.context import Call, Calling, MeshRef, Paged
+from api.v1.statuses import Statuses
 from isthmus import values
 from isthmus.errors import NameTaken, NotFound, StaleRevision
 from isthmus.model.arn import arn
@@ -49,7 +50,7 @@ class Named:
 def mesh_of(session: Session, calling: Call, mesh: tables.Mesh) -> dict[str, Any]:
     """A mesh with everything in it, in the shape that PUT takes."""
     definition = Revisions(session, calling.org, mesh.id).definition()
-    return definition.json() | {"meta": meta_of(mesh)}
+    return definition.json() | {"meta": meta_of(mesh) | {"status": Statuses(session, mesh).of_mesh()}}
 
 
 def meta_of(mesh: tables.Mesh) -> dict[str, Any]:

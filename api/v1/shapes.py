@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from api.v1.statuses import Statuses
 from isthmus.errors import Invalid, Violation
 from isthmus.model.arn import arn
 from isthmus.model.document import META, Document, Key, parse_document
@@ -69,7 +70,7 @@ def key_body(raw: Any, *, pointer: str) -> Key:  # noqa: ANN401 - JSON
     return Key(kind.name, named["name"], named.get("parent"))
 
 
-def document_of(mesh: tables.Mesh, stored: Stored) -> dict[str, Any]:
+def document_of(mesh: tables.Mesh, stored: Stored, statuses: Statuses) -> dict[str, Any]:
     """A stored document as an answer."""
     meta = {
         "mesh": mesh.name,
@@ -81,6 +82,7 @@ def document_of(mesh: tables.Mesh, stored: Stored) -> dict[str, Any]:
         "arn": arn(mesh.region, stored.owner or mesh.account_id, mesh.name, stored.document.key),
         "created_at": stored.created_at.isoformat(),
         "updated_at": stored.updated_at.isoformat(),
+        "status": statuses.of(stored.document.key, stored.revision),
     }
     return stored.document.json() | {"meta": meta}
 

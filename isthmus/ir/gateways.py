@@ -5,20 +5,27 @@ from collections.abc import Iterator, Mapping
 from isthmus.ir.access_logs import access_log
 from isthmus.ir.matches import of_gateway_route, specificity
 from isthmus.ir.mesh import Compared, Gateway, GatewayListener, GatewayRoute, Match, Protocol
+from isthmus.ir.nodes import pool
 from isthmus.ir.said import Said
 from isthmus.model.kinds.gateway_route import GatewayRouteSpec, HttpGatewayRoute, HttpGatewayRouteRewrite
+from isthmus.model.kinds.virtual_gateway import VirtualGatewayListener
 
 
 def gateway(name: str, said: Said) -> Gateway:
     """A virtual gateway with the routes of each of its ports in the order in which they are tried."""
     routes = said.gateway_routes.get(name) or {}
     ordered = [route for route, _ in sorted(routes.items(), key=_order)]
-    listeners = tuple(
-        GatewayListener(m.port, Protocol(m.protocol), tuple(_routes(name, ordered, routes, m.port)))
-        for m in said.gateways[name].ports
-    )
+    listeners = tuple(_listener(name, listener, ordered, routes) for listener in said.gateways[name].listeners)
     services = tuple(sorted({r.service for listener in listeners for r in listener.routes}))
     return Gateway(name, listeners, services, access_log(said.gateways[name].logging))
+
+
+def _listener(
+    name: str, said: VirtualGatewayListener, ordered: list[str], specs: Mapping[str, GatewayRouteSpec]
+) -> GatewayListener:
+    mapping = said.port_mapping
+    routes = tuple(_routes(name, ordered, specs, mapping.port))
+    return GatewayListener(mapping.port, Protocol(mapping.protocol), routes, pool(said.connection_pool))
 
 
 def _order(named: tuple[str, GatewayRouteSpec]) -> tuple[object, ...]:

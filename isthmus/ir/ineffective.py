@@ -7,7 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from isthmus.ir import access_logs
+from isthmus.ir import access_logs, health, unconnected
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, target_port
@@ -25,10 +25,11 @@ Shape = bool | str | Mapping[str, Any]
 """True: effective. A text: why it is not. A mapping, by Python name: as its members say."""
 
 _TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
-_TCP = "TCP services are not routed yet: they need an address of their own"
-_HEALTH = "active health checks are not made yet; outlier detection and the agents' view of instances are"
+_NO_CLIENT = (
+    "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
+    " set it at what stands before the gateway, such as a load balancer"
+)
 _DISCOVERY = "instances come from bindings; addresses in DNS and Cloud Map are not resolved yet"
-_EGRESS = "requests to what is not in the mesh are not let out yet"
 _FOUND = "workloads are found by the instances file only"
 
 _ALL = True
@@ -47,7 +48,7 @@ EFFECTIVE: Mapping[str, Shape] = {
             "timeout": {"http": _ALL, "http2": _ALL, "grpc": _ALL, "tcp": _ALL},
             "connection_pool": _ALL,
             "outlier_detection": _ALL,
-            "health_check": _HEALTH,
+            "health_check": _ALL,
             "tls": _TLS,
         },
         "logging": _ALL,
@@ -59,15 +60,15 @@ EFFECTIVE: Mapping[str, Shape] = {
         "http_route": _ROUTE,
         "http2_route": _ROUTE,
         "grpc_route": _ROUTE,
-        "tcp_route": _TCP,
+        "tcp_route": {"action": _ALL, "match": _ALL, "timeout": _ALL},
         "priority": _ALL,
     },
     "VirtualGateway": {
         "backend_defaults": _TLS,
         "listeners": {
             "port_mapping": _ALL,
-            "connection_pool": "limits of a gateway's own listeners are not applied yet",
-            "health_check": "a gateway's own health check is not made yet",
+            "connection_pool": _ALL,
+            "health_check": _NO_CLIENT,
             "tls": _TLS,
         },
         "logging": _ALL,
@@ -81,10 +82,7 @@ EFFECTIVE: Mapping[str, Shape] = {
 
 def of_mesh(said: Said) -> Iterator[Ineffective]:
     """What the mesh's own spec says without effect; pointers are into the document, `/spec/…`."""
-    mesh = Key("Mesh", said.mesh)
-    yield from _unread(mesh, said.spec, EFFECTIVE["Mesh"], "/spec")
-    if said.spec.egress_filter is not None and said.spec.egress_filter.type == "ALLOW_ALL":
-        yield Ineffective(mesh, "/spec/egressFilter/type", _EGRESS)
+    yield from _unread(Key("Mesh", said.mesh), said.spec, EFFECTIVE["Mesh"], "/spec")
 
 
 def of_document(key: Key, spec: Spec, said: Said) -> Iterator[Ineffective]:
@@ -112,13 +110,15 @@ def _unread(key: Key, value: Any, shape: Shape, pointer: str) -> Iterator[Ineffe
             yield from _unread(key, element, shape, f"{pointer}/{i}")
 
 
-def _callers(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective]:
+def _called(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective]:
     """A backend may be named before it exists."""
     for i, backend in enumerate(spec.backends or ()):
         service = backend.virtual_service
         if service is not None and service.service not in said.services:
             at = f"/spec/backends/{i}/virtualService/virtualServiceName"
             yield Ineffective(key, at, f"there is no virtual service {service.service} yet")
+    yield from health.without_effect(key.name, spec)
+    yield from unconnected.of_node(key, spec, said)
 
 
 def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineffective]:
@@ -133,10 +133,7 @@ def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineff
     provider = spec.provider.key
     found = (said.nodes if provider.kind == "VirtualNode" else said.routers).get(provider.name)
     ports = found.ports if found is not None else ()
-    tcp = [m for m in ports if m.protocol == "tcp"]
-    if tcp and len(tcp) == len(ports):
-        yield Ineffective(key, "/spec/provider", _TCP)
-    elif not ports and provider.kind == "VirtualNode":
+    if not ports and provider.kind == "VirtualNode":
         reason = f"virtual node {provider.name} has no listener, so nothing answers"
         yield Ineffective(key, "/spec/provider", reason)
 
@@ -144,6 +141,7 @@ def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineff
 def _targets(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
     yield from _tunnels(key, spec, said)
     if isinstance(spec.route, TcpRoute):
+        yield from unconnected.of_route(key, spec, said)
         return
     for pointer, target in spec.targets:
         if target_port(target, None, said) is None:
@@ -156,6 +154,11 @@ def _tunnels(key: Key, spec: RouteSpec | GatewayRouteSpec, _said: Said) -> Itera
     for chosen in spec.chosen:
         if getattr(chosen.route.match, "method", None) == "CONNECT":
             yield Ineffective(key, f"/spec/{chosen.member}/match/method", "CONNECT requests are not routed yet")
+
+
+def _entries(key: Key, spec: GatewayRouteSpec, said: Said) -> Iterator[Ineffective]:
+    yield from _tunnels(key, spec, said)
+    yield from unconnected.of_gateway_route(key, spec, said)
 
 
 def _placed(key: Key, spec: PlacementSpec, said: Said) -> Iterator[Ineffective]:
@@ -175,10 +178,10 @@ def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
 
 
 _AMONG: Mapping[str, Callable[[Key, Any, Said], Iterator[Ineffective]]] = {
-    "VirtualNode": _callers,
+    "VirtualNode": _called,
     "VirtualService": _providers,
     "Route": _targets,
-    "GatewayRoute": _tunnels,
+    "GatewayRoute": _entries,
     "Placement": _placed,
     "Binding": _bound,
 }

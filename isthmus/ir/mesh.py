@@ -98,16 +98,29 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class TcpPort:
+    """Connections to a port go to the targets by weight. `of`: (router, route), or None for a node that provides."""
+
+    port: int
+    of: tuple[str, str] | None
+    targets: tuple[Target, ...]
+    idle: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A virtual service as callers see it.
 
     `routes`: what is tried for the bare name. `ports`: what is tried where the name is followed by that port, empty
-    unless ports differ; then no other port has an answer.
+    unless ports differ; then no other port has an answer. `listens`: the ports that its provider says for requests.
+    `tcp`: the ports that take connections, sorted.
     """
 
     name: str
     routes: tuple[Route, ...] = ()
     ports: tuple[tuple[int, tuple[Route, ...]], ...] = ()
+    listens: tuple[int, ...] = ()
+    tcp: tuple[TcpPort, ...] = ()
 
     @property
     def all_routes(self) -> tuple[Route, ...]:
@@ -117,7 +130,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """How much an application takes at once; None is no limit."""
+    """How much an application, or a gateway's port, takes at once; None is no limit."""
 
     connections: int | None = None
     pending: int | None = None
@@ -147,6 +160,22 @@ class AccessLog:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How a port of a node is asked whether it is well. `path` is empty where the protocol has none.
+
+    `healthy` and `unhealthy`: how many equal answers in a row change what is thought of it.
+    """
+
+    protocol: Protocol
+    host: str
+    path: str
+    interval: int
+    timeout: int
+    healthy: int
+    unhealthy: int
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A port of a node. `timeout` and `idle` are of requests to the application."""
 
@@ -156,6 +185,7 @@ class Listener:
     idle: int | None = None
     pool: Pool | None = None
     outlier: Outlier | None = None
+    check: HealthCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +222,12 @@ class GatewayRoute:
 
 @dataclass(frozen=True, slots=True)
 class GatewayListener:
-    """A port of a gateway with the routes that are tried on it, in order."""
+    """A port of a gateway with the routes that are tried on it, in order; `pool` limits them all together."""
 
     port: int
     protocol: Protocol
     routes: tuple[GatewayRoute, ...]
+    pool: Pool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +271,7 @@ class ClusterMesh:
     """One mesh in one cluster. `nodes` are all of the mesh; `domains` lacks the cluster if the mesh is not there.
 
     What is looked up by name is resolved when it is asked for. `account` and `region` are those of the mesh's ARN.
+    `lets_out`: whether nodes may call what is no backend of theirs.
     """
 
     id: UUID
@@ -250,6 +282,7 @@ class ClusterMesh:
     suffix: str
     cluster: str
     permissive: bool
+    lets_out: bool
     minors: tuple[str, ...]
     domains: Mapping[str, str]
     peers: tuple[Peer, ...]

@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from isthmus.ir.access_logs import access_log
+from isthmus.ir.health import health_check
 from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
 from isthmus.ir.said import Said
 from isthmus.ir.surroundings import ClusterFacts
 from isthmus.model.kinds import virtual_node
+from isthmus.model.kinds.virtual_gateway import VirtualGatewayConnectionPool
+from isthmus.model.kinds.virtual_node import TcpConnectionPool, VirtualNodeConnectionPool
+from isthmus.model.listening import GrpcConnectionPool, Http2ConnectionPool, HttpConnectionPool
 from isthmus.model.timing import Duration
 from isthmus.values import TrustDomain
 
@@ -25,7 +29,7 @@ def node(name: str, said: Said, attached: Mapping[str, ClusterFacts]) -> Node:
     places = tuple(c for c in attached if placement is None or c in placement.clusters)
     return Node(
         name=name,
-        listeners=tuple(_listener(listener) for listener in spec.listeners or ()),
+        listeners=tuple(_listener(name, spec, listener) for listener in spec.listeners or ()),
         places=places,
         identities=tuple(TrustDomain(attached[c].trust_domain).node(said.mesh, name) for c in places),
         services=tuple(b.virtual_service.service for b in spec.backends or () if b.virtual_service is not None),
@@ -45,7 +49,7 @@ def request_timeout(timeout: Any) -> int:  # noqa: ANN401 - an http or a grpc ti
     return REQUEST_TIMEOUT if said is None else said
 
 
-def _listener(said: virtual_node.Listener) -> Listener:
+def _listener(name: str, spec: virtual_node.VirtualNodeSpec, said: virtual_node.Listener) -> Listener:
     protocol = Protocol(said.port_mapping.protocol)
     timeout = said.timeout.chosen[1] if said.timeout is not None else None
     return Listener(
@@ -53,20 +57,22 @@ def _listener(said: virtual_node.Listener) -> Listener:
         protocol=protocol,
         timeout=0 if protocol is Protocol.TCP else request_timeout(timeout),
         idle=None if timeout is None else milliseconds(timeout.idle),
-        pool=_pool(said.connection_pool),
+        pool=pool(said.connection_pool),
         outlier=_outlier(said.outlier_detection),
+        check=health_check(name, spec, said),
     )
 
 
-def _pool(said: virtual_node.VirtualNodeConnectionPool | None) -> Pool | None:
-    """A listener's limits; App Mesh applied them before the application, never at clients (appmesh.md §3.3)."""
-    if said is None:
-        return None
-    if said.http is not None:
-        return Pool(connections=said.http.max_connections, pending=said.http.max_pending_requests)
-    if said.tcp is not None:
-        return Pool(connections=said.tcp.max_connections)
-    return Pool(requests=said.chosen[1].max_requests)
+def pool(said: VirtualNodeConnectionPool | VirtualGatewayConnectionPool | None) -> Pool | None:
+    """A listener's limits; App Mesh applied them behind that listener, never at its clients (appmesh.md §3.3)."""
+    match said.chosen[1] if said is not None else None:
+        case HttpConnectionPool(max_connections=connections, max_pending_requests=pending):
+            return Pool(connections=connections, pending=pending)
+        case TcpConnectionPool(max_connections=connections):
+            return Pool(connections=connections)
+        case Http2ConnectionPool(max_requests=requests) | GrpcConnectionPool(max_requests=requests):
+            return Pool(requests=requests)
+    return None
 
 
 def _outlier(said: virtual_node.OutlierDetection | None) -> Outlier | None:

@@ -16,7 +16,7 @@ from isthmus.values import mesh_label
 def resolve(computation: Computation, said: Said, around: Surroundings, cluster: str) -> ClusterMesh:
     """One mesh in one cluster."""
     attached = {name: around.clusters[name] for name in sorted(around.clusters) if name in said.attached}
-    here = cluster in attached
+    here, askable = cluster in attached, services.Askable(said.services)
     return ClusterMesh(
         id=around.mesh_id,
         name=said.mesh,
@@ -26,11 +26,12 @@ def resolve(computation: Computation, said: Said, around: Surroundings, cluster:
         suffix=around.base_domain,
         cluster=cluster,
         permissive=said.settings.transport != "strict",
+        lets_out=said.spec.egress_filter is not None and said.spec.egress_filter.type == "ALLOW_ALL",
         minors=around.minors,
         domains={name: facts.trust_domain for name, facts in attached.items()},
         peers=tuple(Peer(f.name, f.region, f.network) for name, f in attached.items() if here and name != cluster),
         nodes=Results(computation, "node", said.nodes, lambda name: nodes.node(name, said, attached)),
-        services=Results(computation, "service", said.services, lambda name: services.service(name, said)),
+        services=Results(computation, "service", askable, lambda name: services.service(name, said)),
         gateways=Results(computation, "gateway", said.gateways, lambda name: gateways.gateway(name, said)),
         bindings=Results(computation, "binding", said.bindings, lambda name: bound(name, said)),
     )

@@ -5,7 +5,10 @@ did in App Mesh; the bare name means port 80 if there is one, else the first. Wh
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
+from isthmus.incremental import Lookup
+from isthmus.ir import tcp
 from isthmus.ir.matches import of_route, specificity
 from isthmus.ir.mesh import Match, Route, Service, Target
 from isthmus.ir.nodes import REQUEST_TIMEOUT, milliseconds, request_timeout
@@ -13,6 +16,7 @@ from isthmus.ir.retries import BY_DEFAULT, retry
 from isthmus.ir.said import Said
 from isthmus.model.kinds.route import RouteSpec, TcpRoute, WeightedTarget
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
+from isthmus.model.kinds.virtual_service import VirtualServiceSpec
 
 WEB = 80
 """The port that a bare name stands for (RFC 9110 §4.2.1)."""
@@ -26,8 +30,31 @@ def askable(name: str) -> bool:
     return name.isprintable() and not any(c.isspace() or c in "*/" for c in name)
 
 
+class Askable:
+    """The services that a request can name; the others are in nobody's table, for Envoy would refuse all of it."""
+
+    def __init__(self, services: Lookup[VirtualServiceSpec]) -> None:
+        self._services = services
+
+    def __getitem__(self, name: str, /) -> VirtualServiceSpec:
+        if not askable(name):
+            raise KeyError(name)
+        return self._services[name]
+
+    def __contains__(self, name: object, /) -> bool:
+        return isinstance(name, str) and askable(name) and name in self._services
+
+    def get(self, name: str, /) -> VirtualServiceSpec | None:
+        """None if there is none."""
+        return self._services.get(name) if askable(name) else None
+
+
 def service(name: str, said: Said) -> Service:
     """A virtual service; without a provider, or with one that only speaks tcp, it has no routes."""
+    return replace(_for_requests(name, said), tcp=tcp.ports(name, said))
+
+
+def _for_requests(name: str, said: Said) -> Service:
     provider = said.services[name].provider
     if provider is None:
         return Service(name)
@@ -42,7 +69,7 @@ def _by_port(name: str, ports: Sequence[int], routes: Callable[[int], tuple[Rout
     if not ports:
         return Service(name)
     bare = routes(WEB if WEB in ports else ports[0])
-    return Service(name, bare, tuple((port, routes(port)) for port in ports) if len(ports) > 1 else ())
+    return Service(name, bare, tuple((port, routes(port)) for port in ports) if len(ports) > 1 else (), tuple(ports))
 
 
 def _provided(node: str, port: int) -> tuple[Route, ...]:
@@ -66,7 +93,7 @@ def _order(named: tuple[str, RouteSpec]) -> tuple[object, ...]:
 
 
 def _routes(router: str, listed: Sequence[tuple[str, RouteSpec]], port: int | None, said: Said) -> Iterator[Route]:
-    """The routes that are tried on a port of the router, any if None. Tcp routes need an address, not a name."""
+    """The routes that are tried on a port of the router, any if None. Tcp routes are `isthmus.ir.tcp`'s."""
     for name, spec in listed:
         route = spec.route
         if isinstance(route, TcpRoute) or (port is not None and route.match.port not in (None, port)):

@@ -3,24 +3,23 @@
 Those rules lead what comes for the application to port 15000 and what it sends to 15001, so a node has one inbound
 listener whose chains are chosen by the port that was meant. The image's bootstrap has no internal listeners and no
 cluster `xds`, so the way to other clusters and traces are left out, and a gateway reaches its own `outbound` by
-loopback, as App Mesh's did (appmesh.md §3.1).
+loopback, as App Mesh's did (appmesh.md §3.1). What a node sends is `isthmus.xds.aws_outbound`'s.
 
 There is no warden on such a host, hence no key and no identity: everything is plaintext (docs/decisions/007). So there
-is no TLS inspector either, which would keep protocols waiting whose server speaks first. And the image may be older
-than the Envoy that a view is made for, so what it would not know is left out (`isthmus.xds.oldest`).
+is no TLS inspector for what comes in, which would keep protocols waiting whose server speaks first. And the image may
+be older than the Envoy that a view is made for, so what it would not know is left out (`isthmus.xds.oldest`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import base_pb2
+from envoy.config.core.v3 import base_pb2, extension_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
-from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 
-from isthmus.xds import names
+from isthmus.xds import aws_outbound, egress, names
 from isthmus.xds.endpoints import app_endpoints, nothing
 from isthmus.xds.oldest import known
 from isthmus.xds.oldest_logs import understood
@@ -29,8 +28,6 @@ from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import packed
 
 _Hcm = hcm_pb2.HttpConnectionManager
-_PROXY = "envoy.filters.network.tcp_proxy"
-_MANAGER = "envoy.filters.network.http_connection_manager"
 LOOPBACK = "127.0.0.1"
 
 
@@ -51,10 +48,12 @@ def compose_node(
 ) -> list[Composed]:
     """A node's resources: `view` is `node/<node>@<minor>`; `endpoints` must all be plaintext ones."""
     kept = [r for r in view if not _between_clusters(r.name)]
-    ports = [p for r in kept if r.type == Type.LISTENER and (p := names.listened_port(r.name, "inbound")) is not None]
-    inbound = [r for r in kept if r.type == Type.LISTENER and r.name != names.OUTBOUND]
-    out = [Composed(_inbound(inbound, capture), proven=True)] if inbound else []
-    out += [Composed(_plain(r, capture.address, capture), proven=True) for r in kept if r not in inbound]
+    listeners = [r for r in kept if r.type == Type.LISTENER]
+    ports = [p for r in listeners if (p := names.listened_port(r.name, "inbound")) is not None]
+    made = [_inbound((r for r in listeners if names.listened_port(r.name, "inbound")), capture)] if ports else []
+    made += [_outbound(kept, capture), aws_outbound.original()]
+    made += [_plain(r, capture.address, capture) for r in kept if r.type != Type.LISTENER]
+    out = [Composed(resource, proven=True) for resource in made]
     apps = {names.app(port): app_endpoints(port, LOOPBACK) for port in ports}
     return [*out, *_assignments(kept, {**endpoints, **apps})]
 
@@ -75,7 +74,9 @@ def _between_clusters(name: str) -> bool:
 
 def _assignments(view: Iterable[Resource], answers: Mapping[str, Resource]) -> Iterator[Composed]:
     for resource in view:
-        if resource.type == Type.CLUSTER and resource.name != names.SELF:
+        if resource.type != Type.CLUSTER or resource.name == names.EGRESS:
+            continue
+        if names.listened_port(resource.name, "self") is None:
             yield Composed(answers.get(resource.name) or nothing(resource.name), proven=False)
 
 
@@ -83,15 +84,22 @@ def _inbound(listeners: Iterable[Resource], capture: Capture) -> Resource:
     """All ports of a node on one listener."""
     out = listener_pb2.Listener(name=names.IMAGE_INBOUND, traffic_direction=base_pb2.INBOUND)
     _bind(out, capture.address, capture.inbound)
-    out.listener_filters.add(
-        name="envoy.filters.listener.original_dst", typed_config=packed(original_dst_pb2.OriginalDst())
-    )
+    out.listener_filters.append(aws_outbound.redirected())
     for resource in sorted(listeners, key=lambda r: r.name):
         chain = listener_pb2.Listener.FromString(resource.body).filter_chains[0]
         chain.name = resource.name
         _bare(chain)
         chain.filter_chain_match.destination_port.value = names.listened_port(resource.name, "inbound")
         out.filter_chains.append(chain)
+    return Resource(Type.LISTENER, out.name, out.SerializeToString(deterministic=True))
+
+
+def _outbound(view: Sequence[Resource], capture: Capture) -> Resource:
+    """All that a node sends on one listener."""
+    out = aws_outbound.listener(view)
+    _bind(out, capture.address, capture.outbound)
+    for chain in out.filter_chains:
+        _plaintext(chain)
     return Resource(Type.LISTENER, out.name, out.SerializeToString(deterministic=True))
 
 
@@ -102,6 +110,8 @@ def _plain(resource: Resource, address: str, capture: Capture) -> Resource:
             return _listening(resource, address, capture)
         case Type.CLUSTER:
             return _reached(resource, capture)
+        case Type.EXTENSION:
+            return _led(resource)
     return resource
 
 
@@ -117,31 +127,57 @@ def _listening(resource: Resource, address: str, capture: Capture) -> Resource:
 
 def _reached(resource: Resource, capture: Capture) -> Resource:
     message = cluster_pb2.Cluster.FromString(resource.body)
+    if message.name == names.EGRESS:
+        return aws_outbound.led_on(message)
     message.ClearField("transport_socket")
     message.ClearField("transport_socket_matches")
-    if message.name == names.SELF:
+    if names.listened_port(message.name, "self") is not None:
         address = message.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address
         address.address, address.port_value = LOOPBACK, capture.outbound
     return Resource(resource.type, resource.name, message.SerializeToString(deterministic=True))
 
 
 def _bare(chain: listener_components_pb2.FilterChain) -> None:
-    """Without TLS no ALPN chooses the codec and nobody shows who he is; and there is nobody to send traces to."""
+    """Without TLS no ALPN chooses the codec, and nobody shows who he is."""
     chain.ClearField("transport_socket")
     chain.ClearField("filter_chain_match")
+    _plaintext(chain)
+
+
+def _plaintext(chain: listener_components_pb2.FilterChain) -> None:
     for each in chain.filters:
-        if each.name == _MANAGER:
-            manager = _Hcm.FromString(each.typed_config.value)
-            manager.codec_type = _Hcm.AUTO
-            manager.forward_client_cert_details = _Hcm.SANITIZE
-            manager.ClearField("set_current_client_cert_details")
-            manager.ClearField("tracing")
-            _write_less(manager)
-            each.typed_config.CopyFrom(packed(manager))
-        elif each.name == _PROXY:
+        if each.typed_config.Is(_Hcm.DESCRIPTOR):
+            each.typed_config.CopyFrom(packed(_unasking(_Hcm.FromString(each.typed_config.value))))
+        elif each.typed_config.Is(tcp_proxy_pb2.TcpProxy.DESCRIPTOR):
             proxy = tcp_proxy_pb2.TcpProxy.FromString(each.typed_config.value)
+            proxy.ClearField("upstream_connect_mode")
+            proxy.ClearField("max_early_data_bytes")
             _write_less(proxy)
             each.typed_config.CopyFrom(packed(proxy))
+
+
+def _unasking(manager: hcm_pb2.HttpConnectionManager) -> hcm_pb2.HttpConnectionManager:
+    """There is nobody to send traces to, and no name is looked up: the redirection says where a request was going."""
+    manager.codec_type = _Hcm.AUTO
+    manager.forward_client_cert_details = _Hcm.SANITIZE
+    manager.ClearField("set_current_client_cert_details")
+    manager.ClearField("tracing")
+    _write_less(manager)
+    filters = [each for each in manager.http_filters if each.name != egress.FILTER]
+    manager.ClearField("http_filters")
+    manager.http_filters.extend(filters)
+    return manager
+
+
+def _led(resource: Resource) -> Resource:
+    """What fills a place in a chain: where a TCP port leads writes a log too."""
+    message = extension_pb2.TypedExtensionConfig.FromString(resource.body)
+    if not message.typed_config.Is(tcp_proxy_pb2.TcpProxy.DESCRIPTOR):
+        return resource
+    proxy = tcp_proxy_pb2.TcpProxy.FromString(message.typed_config.value)
+    _write_less(proxy)
+    message.typed_config.CopyFrom(packed(proxy))
+    return Resource(resource.type, resource.name, message.SerializeToString(deterministic=True))
 
 
 def _write_less(chain: hcm_pb2.HttpConnectionManager | tcp_proxy_pb2.TcpProxy) -> None:

@@ -8,14 +8,14 @@ proxy say (reset, 502, 503, 504), not for the application's own 500s, unless its
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2, outlier_detection_pb2
-from envoy.config.core.v3 import protocol_pb2
+from envoy.config.core.v3 import address_pb2, protocol_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
-from isthmus.values import ALPN_H1, ALPN_H2
-from isthmus.xds import names, tls
+from isthmus.ir.mesh import GatewayListener, Listener, Node, Outlier, Pool, Protocol
+from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP
+from isthmus.xds import health, names, tls
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
@@ -29,14 +29,14 @@ CONNECT_TIMEOUT = 2000
 
 APP_CONNECT_TIMEOUT = 1000
 KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT = 30_000, 5_000
-_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 class Wire(NamedTuple):
-    """How HTTP travels to a backend."""
+    """How requests, or (without options) connections, travel to a backend."""
 
     alpn: str
-    options: Any
+    options: Any | None
 
 
 def _http1() -> Any:
@@ -45,50 +45,81 @@ def _http1() -> Any:
     return packed(out)
 
 
-def _http2() -> Any:
+def _http2(streams: int | None = None) -> Any:
     out = http_protocol_options_pb2.HttpProtocolOptions()
     options = out.explicit_http_config.http2_protocol_options
     options.allow_connect = True
+    if streams is not None:
+        options.max_concurrent_streams.value = streams
     options.connection_keepalive.CopyFrom(
         protocol_pb2.KeepaliveSettings(interval=lasting(KEEPALIVE_INTERVAL), timeout=lasting(KEEPALIVE_TIMEOUT))
     )
     return packed(out)
 
 
-H1, H2 = Wire(ALPN_H1, _http1()), Wire(ALPN_H2, _http2())
+H1, H2, RAW = Wire(ALPN_H1, _http1()), Wire(ALPN_H2, _http2()), Wire(ALPN_TCP, None)
+_ONE_AT_A_TIME = _http2(streams=1)
 
 
 def wire(protocol: Protocol, *, permissive: bool) -> Wire:
-    """HTTP/2, but HTTP/1.1 for `http` where the mesh is permissive.
+    """HTTP/2, but HTTP/1.1 for `http` where the mesh is permissive, and bytes as they are for `tcp`.
 
     There an endpoint may be an application without a proxy, which speaks HTTP/1.1 only, and Envoy knows one protocol
     per backend, not per endpoint.
     """
+    if protocol is Protocol.TCP:
+        return RAW
     return H1 if permissive and protocol is Protocol.HTTP else H2
 
 
+_KEEPALIVE_OF_HTTP = address_pb2.TcpKeepalive(keepalive_time=UInt32Value(value=KEEPALIVE_INTERVAL // 1000))
+_KEEPALIVE = address_pb2.TcpKeepalive(
+    keepalive_time=UInt32Value(value=KEEPALIVE_INTERVAL // 1000),
+    keepalive_interval=UInt32Value(value=10),
+    keepalive_probes=UInt32Value(value=3),
+)
+"""Nothing else notices that a connection's other end is gone: about a minute, where Linux alone takes 12."""
+
+
 def backend(node: Node, listener: Listener, *, permissive: bool) -> Resource:
-    """A port of a node as its clients see it. The transport is each endpoint's own; TLS where it says none."""
+    """A port of a node as its clients see it. The transport is each endpoint's own; TLS where it says none.
+
+    An instance that is ejected keeps its TCP connections: it may be one that only takes no more, and ending those that
+    it has taken would cost their callers what they are in the middle of. One that is gone is noticed by keepalive.
+    """
     out = _discovered(names.backend(node.name, listener.port), CONNECT_TIMEOUT)
     chosen = wire(listener.protocol, permissive=permissive)
     secure = tls.upstream(node.identities, chosen.alpn)
     out.transport_socket.CopyFrom(secure)
     out.transport_socket_matches.extend(tls.matches(secure, permissive=permissive))
-    out.typed_extension_protocol_options[_OPTIONS].CopyFrom(chosen.options)
+    options = _options(listener, chosen)
+    if options is not None:
+        out.typed_extension_protocol_options[OPTIONS].CopyFrom(options)
     out.outlier_detection.CopyFrom(_declared(listener.outlier) if listener.outlier else _SANE)
     out.common_lb_config.CopyFrom(_NO_PANIC)
-    out.close_connections_on_host_health_failure = True
-    out.upstream_connection_options.tcp_keepalive.keepalive_time.value = KEEPALIVE_INTERVAL // 1000
+    out.close_connections_on_host_health_failure = chosen is not RAW
+    out.upstream_connection_options.tcp_keepalive.CopyFrom(_KEEPALIVE if chosen is RAW else _KEEPALIVE_OF_HTTP)
+    out.health_checks.extend(health.of_instances(listener, http2=chosen is H2))
+    out.ignore_health_on_host_removal = bool(out.health_checks)  # an instance that is gone is gone, however well
     return _resource(out)
 
 
 def app(listener: Listener) -> Resource:
-    """The application behind a node's port; the listener's pool is its limit."""
+    """The application behind a node's port; the listener's pool is its limit. One that is not well is not called."""
     out = _discovered(names.app(listener.port), APP_CONNECT_TIMEOUT, listener.pool)
-    if listener.protocol is not Protocol.TCP:
-        options = (H1 if listener.protocol is Protocol.HTTP else H2).options
-        out.typed_extension_protocol_options[_OPTIONS].CopyFrom(options)
+    chosen = {Protocol.HTTP: H1, Protocol.TCP: RAW}.get(listener.protocol, H2)
+    options = _options(listener, chosen)
+    if options is not None:
+        out.typed_extension_protocol_options[OPTIONS].CopyFrom(options)
+    if listener.check is not None:
+        out.health_checks.extend(health.of_application(listener, http2=chosen is H2))
+        out.common_lb_config.CopyFrom(_NO_PANIC)
     return _resource(out)
+
+
+def _options(listener: Listener, chosen: Wire) -> Any | None:
+    """Of HTTP; before raw bytes too where a check demands a cluster that has them, which changes nothing for these."""
+    return H2.options if chosen is RAW and health.needs_http2(listener) else chosen.options
 
 
 def peer(cluster: str) -> Resource:
@@ -100,16 +131,22 @@ def peer(cluster: str) -> Resource:
     return _resource(out)
 
 
-def inside() -> Resource:
-    """A gateway's own `outbound` listener, within the process."""
+def inside(listener: GatewayListener) -> Resource:
+    """The way from a gateway's port to its own `outbound`, within the process; the port's pool is its limit.
+
+    Always HTTP/2, so that a pool does not change what can pass (gRPC's trailers); where connections are to be limited
+    each carries one request at a time, as one of HTTP/1.1 would.
+    """
+    pool = listener.pool or Pool()
     out = cluster_pb2.Cluster(
-        name=names.SELF,
+        name=names.inside(listener.port),
         type=cluster_pb2.Cluster.STATIC,
         connect_timeout=lasting(APP_CONNECT_TIMEOUT),
-        circuit_breakers=_limits(Pool()),
+        circuit_breakers=limits(pool),
     )
-    out.typed_extension_protocol_options[_OPTIONS].CopyFrom(H2.options)
-    out.load_assignment.cluster_name = names.SELF
+    options = H2.options if pool.connections is None else _ONE_AT_A_TIME
+    out.typed_extension_protocol_options[OPTIONS].CopyFrom(options)
+    out.load_assignment.cluster_name = out.name
     endpoint = out.load_assignment.endpoints.add().lb_endpoints.add().endpoint
     endpoint.address.envoy_internal_address.server_listener_name = names.OUTBOUND
     return _resource(out)
@@ -122,12 +159,13 @@ def _discovered(name: str, connect: int, pool: Pool | None = None) -> cluster_pb
         type=cluster_pb2.Cluster.EDS,
         eds_cluster_config=cluster_pb2.Cluster.EdsClusterConfig(eds_config=ADS),
         connect_timeout=lasting(connect),
-        circuit_breakers=_limits(pool or Pool()),
+        circuit_breakers=limits(pool),
     )
 
 
-def _limits(pool: Pool) -> circuit_breaker_pb2.CircuitBreakers:
+def limits(pool: Pool | None = None) -> circuit_breaker_pb2.CircuitBreakers:
     """Envoy's own limits are 1024 each, which no user of App Mesh has ever met."""
+    pool = pool or Pool()
     threshold = circuit_breaker_pb2.CircuitBreakers.Thresholds(
         max_connections=_limit(pool.connections),
         max_pending_requests=_limit(pool.pending),

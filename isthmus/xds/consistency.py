@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import extension_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 
+from isthmus.xds import names
 from isthmus.xds.snapshot import AGENT_VIEW, Manifest, Parts, Ref, Resource, Snapshot, Type
 
 ASKED_FOR = frozenset({Type.ROUTES, Type.EXTENSION})
@@ -103,6 +105,15 @@ def _of_routes(body: bytes) -> Iterator[Wanted]:
                 yield from (Wanted(Type.CLUSTER, name) for name in listed)
 
 
+def _of_extension(body: bytes) -> Iterator[Wanted]:
+    """Of the filters that come by themselves only the end of a TCP chain names anything."""
+    filled = extension_pb2.TypedExtensionConfig.FromString(body).typed_config
+    if filled.Is(tcp_proxy_pb2.TcpProxy.DESCRIPTOR):
+        proxy = tcp_proxy_pb2.TcpProxy.FromString(filled.value)
+        listed = [c.name for c in proxy.weighted_clusters.clusters] or [proxy.cluster]
+        yield from (Wanted(Type.CLUSTER, name) for name in listed if name != names.NOWHERE)
+
+
 def _of_cluster(body: bytes) -> Iterator[Wanted]:
     """Endpoints come from the agent, which knows of them by its own view."""
     cluster = cluster_pb2.Cluster.FromString(body)
@@ -118,4 +129,9 @@ def _of_cluster(body: bytes) -> Iterator[Wanted]:
                 yield Wanted(Type.LISTENER, inside)
 
 
-_READERS = {Type.LISTENER: _of_listener, Type.ROUTES: _of_routes, Type.CLUSTER: _of_cluster}
+_READERS = {
+    Type.LISTENER: _of_listener,
+    Type.ROUTES: _of_routes,
+    Type.EXTENSION: _of_extension,
+    Type.CLUSTER: _of_cluster,
+}

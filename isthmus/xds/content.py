@@ -33,7 +33,7 @@ class Content:
         self._told = False
         self._moved: set[str] = set()
         self._new: dict[str, Resource] = {}
-        self._gone: set[str] = set()
+        self._old: set[str] = set()
 
     def put(self, view: str, serving: Iterable[Resource] = (), calling: Iterable[Resource] = ()) -> None:
         """A view as it is now."""
@@ -59,7 +59,7 @@ class Content:
         if self._told:
             self.put(AGENT_VIEW, *(self._agent[half].values() for half in ("serving", "calling")))
         out = Changed(self._versions.version, frozenset(self._moved), tuple(self._new.values()))
-        self._moved, self._new, self._gone, self._told = set(), {}, set(), False
+        self._moved, self._new, self._old, self._told = set(), {}, set(), False
         return out
 
     @property
@@ -93,13 +93,12 @@ class Content:
         self._moved.add(view)
 
     def _use(self, resource: Resource) -> None:
+        """What one view gave up before another took it, in whatever order they are put, is not new."""
         version = resource.ref.version
         self._uses[version] += 1
         if version not in self._bodies:
             self._bodies[version] = resource
-            if version in self._gone:  # one view of a change had dropped it, another takes it up again
-                self._gone.discard(version)
-            else:
+            if version not in self._old:
                 self._new[version] = resource
 
     def _leave(self, version: str) -> None:
@@ -107,4 +106,4 @@ class Content:
         if not self._uses[version]:
             del self._uses[version], self._bodies[version]
             if self._new.pop(version, None) is None:
-                self._gone.add(version)
+                self._old.add(version)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import base_pb2
+from envoy.config.core.v3 import base_pb2, socket_option_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.network.sni_cluster.v3 import sni_cluster_pb2
@@ -28,9 +28,18 @@ from isthmus.xds.sources import lasting, packed
 CONNECT_TIMEOUT = 1000
 PORT = 15443
 
+KEEPALIVE = ((1, 9, 1), (6, 4, 30), (6, 5, 10), (6, 6, 3))
+"""Linux's SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT, which accepted sockets have of the listening one.
+
+The numbers, because a compile must not depend on where it runs. A client that is gone is noticed after a minute.
+"""
+
 
 def listener(ir: ClusterMesh) -> Resource:
-    """One mesh's share of the gateway's listener: a chain of its own."""
+    """One mesh's share of the gateway's listener: a chain of its own.
+
+    How long a connection may be idle is for its two ends to say; one whose end is gone is found by keepalive.
+    """
     name = names.east_west_chain(ir.label)
     match = listener_components_pb2.FilterChainMatch(
         transport_protocol="tls",
@@ -41,7 +50,7 @@ def listener(ir: ClusterMesh) -> Resource:
         name="envoy.filters.network.sni_cluster", typed_config=packed(sni_cluster_pb2.SniCluster())
     )
     out = _empty()
-    filters = [*slots.tcp_filters(name), by_sni, piped(name, names.NOWHERE, None)]
+    filters = [*slots.tcp_filters(name), by_sni, piped(name, names.NOWHERE, 0)]
     out.filter_chains.add(name=name, filter_chain_match=match, filters=filters)
     return _resource(out)
 
@@ -97,7 +106,12 @@ def _endpoint(instance: LocalInstance, port: int) -> endpoint_components_pb2.LbE
 
 def _empty() -> listener_pb2.Listener:
     out = listener_pb2.Listener(
-        name=names.EAST_WEST, traffic_direction=base_pb2.INBOUND, listener_filters=[inspected()]
+        name=names.EAST_WEST,
+        traffic_direction=base_pb2.INBOUND,
+        listener_filters=[inspected()],
+        socket_options=[
+            socket_option_pb2.SocketOption(level=level, name=name, int_value=value) for level, name, value in KEEPALIVE
+        ],
     )
     out.address.socket_address.address = PLACEHOLDER
     out.address.socket_address.port_value = PORT

@@ -5,6 +5,10 @@ that only runs elsewhere begins at 0 there. Inside a cluster, and between cluste
 directly; otherwise each slot is an address of its own behind the internal listener `to/<cluster>`, because through one
 shared address a single instance would get every request (design-notes 7). Health is said, not hidden: leaving unhealthy
 endpoints out would keep the share of healthy ones at 100 % and nothing would spill over (design-notes 23).
+
+Where a backend has active health checks, only instances of this cluster are asked, because N callers times M instances
+would pay for each answer between regions; and of these only those said to be healthy, because a backend that comes or
+changes waits for its first answers, and so does a proxy that starts (docs/decisions/010).
 """
 
 from collections import defaultdict
@@ -161,10 +165,13 @@ def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -
     port = instance.ports.get(backend.port)
     if port is not None:
         slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
-        endpoint = _at(instance.address, port, _sni(slot, backend, mesh))
-        yield place, _weighed(endpoint, instance.health, instance.weight, MTLS)
+        endpoint, transport = _at(instance.address, port, _sni(slot, backend, mesh)), MTLS
     elif mesh.permissive:
-        yield place, _weighed(_at(instance.address, backend.port), instance.health, instance.weight, PLAINTEXT)
+        endpoint, transport = _at(instance.address, backend.port), PLAINTEXT
+    else:
+        return
+    out = _weighed(endpoint, instance.health, instance.weight, transport)
+    yield place, out if instance.health == "healthy" else _unasked(out)
 
 
 def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
@@ -173,14 +180,15 @@ def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -
     level = 1 if cluster.region == here.region else 2
     if node.count > len(node.slots):
         endpoint = _through(cluster.name, ANY, backend, mesh)
-        yield _Place(level, cluster.region, cluster.name, ""), _weighed(endpoint, "healthy", node.count, MTLS)
+        place = _Place(level, cluster.region, cluster.name, "")
+        yield place, _unasked(_weighed(endpoint, "healthy", node.count, MTLS))
         return
     for slot in node.slots:
         if backend.port in slot.ports:
             endpoint = _direct(slot, backend, mesh) if cluster.network == here.network else None
             endpoint = endpoint or _through(cluster.name, slot.slot, backend, mesh)
             place = _Place(level, cluster.region, cluster.name, slot.zone)
-            yield place, _weighed(endpoint, slot.health, slot.weight, MTLS)
+            yield place, _unasked(_weighed(endpoint, slot.health, slot.weight, MTLS))
 
 
 def _direct(slot: RemoteSlot, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint | None:
@@ -235,6 +243,12 @@ def _weighed(
     if transport is not None:
         out.metadata.CopyFrom(_TRANSPORT[transport])
     return out
+
+
+def _unasked(endpoint: endpoint_components_pb2.LbEndpoint) -> endpoint_components_pb2.LbEndpoint:
+    """Without the active health checks that its backend may have."""
+    endpoint.endpoint.health_check_config.disable_active_health_check = True
+    return endpoint
 
 
 def _metadata(transport: str) -> base_pb2.Metadata:

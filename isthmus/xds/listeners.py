@@ -17,8 +17,8 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from isthmus.ir.mesh import AccessLog
-from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP
-from isthmus.xds import access_logs, names, slots, telemetry, tls
+from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
+from isthmus.xds import access_logs, egress, names, slots, telemetry, tls
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
@@ -26,10 +26,12 @@ _Hcm = hcm_pb2.HttpConnectionManager
 _Filter: TypeAlias = listener_components_pb2.Filter
 _Chain: TypeAlias = listener_components_pb2.FilterChain
 
-PLACEHOLDER, OUTBOUND_PLACEHOLDER = "127.0.0.1", "127.0.0.2"
-"""Two, so that no node's port meets `outbound` when a real Envoy validates what is not localised yet."""
+PLACEHOLDER, OUTBOUND_PLACEHOLDER, TCP_PLACEHOLDER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+"""Three: no node's port meets `outbound` or a backend's when a real Envoy validates what is not localised yet."""
 
-OUTBOUND_PORT = 15001
+
+EARLY_BYTES = 65_536
+"""What is kept of a caller's words while the application is being connected to; the caller waits with the rest."""
 
 
 def inbound_http(mesh: str, port: int, log: AccessLog | None = None) -> Resource:
@@ -45,10 +47,15 @@ def inbound_http(mesh: str, port: int, log: AccessLog | None = None) -> Resource
 
 
 def inbound_tcp(mesh: str, port: int, idle: int | None, log: AccessLog | None = None) -> Resource:
-    """A TCP port of a node: mutual TLS only."""
+    """A TCP port of a node: mutual TLS only.
+
+    The application is connected to when the caller has shown who it is. Earlier, strangers could take the places of its
+    pool; and a pool that is full would end the handshake, which a caller's Envoy takes for an instance that is gone: it
+    ejects it, and fails all that were connecting with it (measured on 1.40).
+    """
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
-    filters = [*slots.tcp_filters(name), piped(name, names.app(port), idle, log)]
+    filters = [*slots.tcp_filters(name), piped(name, names.app(port), idle, log, after_handshake=True)]
     out.filter_chains.append(_authenticated(mesh, ALPN_TCP, filters))
     return _resource(out)
 
@@ -57,12 +64,15 @@ def outbound(log: AccessLog | None = None) -> Resource:
     """Where an application sends its requests: routed by Host header (design §9, without interception)."""
     out = _listening(names.OUTBOUND, OUTBOUND_PORT, base_pb2.OUTBOUND, inspect=False)
     out.address.socket_address.address = OUTBOUND_PLACEHOLDER
-    out.filter_chains.add(filters=[_http(_outbound(log))])
+    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving()))])
     return _resource(out)
 
 
 def outbound_inside(log: AccessLog | None = None) -> Resource:
-    """The same inside a gateway, reached without a TCP hop: App Mesh's own way of applying a service's routes."""
+    """The same inside a gateway, reached without a TCP hop: App Mesh's own way of applying a service's routes.
+
+    It lets nothing out: who may call a gateway could use it to call anyone.
+    """
     out = listener_pb2.Listener(name=names.OUTBOUND, traffic_direction=base_pb2.OUTBOUND)
     out.internal_listener.SetInParent()
     out.filter_chains.add(filters=[_http(_outbound(log))])
@@ -80,11 +90,14 @@ def ingress(port: int, log: AccessLog | None = None) -> Resource:
 
 
 def to_peer(cluster: str) -> Resource:
-    """The way to another cluster's gateways, one address per slot (design-notes 7). The TLS inside is not ours."""
+    """The way to another cluster's gateways, one address per slot (design-notes 7). The TLS inside is not ours.
+
+    How long a connection may be idle is for its two ends to say, and both ends of this one are in this process.
+    """
     name = names.to(cluster)
     out = listener_pb2.Listener(name=name, traffic_direction=base_pb2.OUTBOUND)
     out.internal_listener.SetInParent()
-    out.filter_chains.add(filters=[*slots.tcp_filters(name), piped(name, names.peer(cluster), None)])
+    out.filter_chains.add(filters=[*slots.tcp_filters(name), piped(name, names.peer(cluster), 0)])
     return _resource(out)
 
 
@@ -95,9 +108,17 @@ def inspected() -> listener_components_pb2.ListenerFilter:
     )
 
 
-def piped(name: str, cluster: str, idle: int | None, log: AccessLog | None = None) -> _Filter:
-    """The terminal filter of a TCP chain; `idle` in milliseconds, 0 for no limit, None for Envoy's (one hour)."""
+def piped(
+    name: str, cluster: str, idle: int | None, log: AccessLog | None = None, *, after_handshake: bool = False
+) -> _Filter:
+    """The terminal filter of a TCP chain; `idle` in milliseconds, 0 for no limit, None for Envoy's (one hour).
+
+    `after_handshake`: the cluster is connected to when the caller's TLS stands, not at once.
+    """
     proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=name, cluster=cluster, access_log=access_logs.written(log))
+    if after_handshake:
+        proxy.upstream_connect_mode = tcp_proxy_pb2.ON_DOWNSTREAM_TLS_HANDSHAKE
+        proxy.max_early_data_bytes.value = EARLY_BYTES
     if idle is not None:
         proxy.idle_timeout.CopyFrom(lasting(idle))
     return _Filter(name="envoy.filters.network.tcp_proxy", typed_config=packed(proxy))
@@ -116,19 +137,21 @@ def _authenticated(mesh: str, alpn: str, filters: Iterable[_Filter]) -> _Chain:
     return _Chain(name=alpn, filter_chain_match=match, transport_socket=tls.downstream(mesh, alpn), filters=filters)
 
 
-def _outbound(log: AccessLog | None) -> hcm_pb2.HttpConnectionManager:
-    manager = _manager(names.OUTBOUND, _Hcm.AUTO, telemetry.OUTBOUND_PEER, log)
+def _outbound(log: AccessLog | None, *fixed: hcm_pb2.HttpFilter) -> hcm_pb2.HttpConnectionManager:
+    manager = _manager(names.OUTBOUND, _Hcm.AUTO, telemetry.OUTBOUND_PEER, log, *fixed)
     manager.strip_trailing_host_dot = True
     return manager
 
 
-def _manager(listener: str, codec: int, peer: str, log: AccessLog | None) -> hcm_pb2.HttpConnectionManager:
+def _manager(
+    listener: str, codec: int, peer: str, log: AccessLog | None, *fixed: hcm_pb2.HttpFilter
+) -> hcm_pb2.HttpConnectionManager:
     """What all HTTP chains have. Path treatment and websockets are App Mesh's (appmesh.md §3.1)."""
     return _Hcm(
         codec_type=codec,
         stat_prefix=listener,
         rds=hcm_pb2.Rds(config_source=ADS, route_config_name=listener),
-        http_filters=slots.http_filters(listener),
+        http_filters=slots.http_filters(listener, *fixed),
         http2_protocol_options=protocol_pb2.Http2ProtocolOptions(allow_connect=True),
         access_log=[telemetry.request_stats(peer), *access_logs.written(log)],
         tracing=telemetry.tracing(),

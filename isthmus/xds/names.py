@@ -12,17 +12,26 @@ XDS = "xds"
 IDENTITY, BUNDLE = "identity", "bundle"
 """The two secrets of every proxy that holds a key."""
 
-OUTBOUND, EAST_WEST, SELF = "outbound", "east-west", "self"
-"""The listener for the application's requests, the gateway's between clusters, and the way back into `outbound`."""
+OUTBOUND, EAST_WEST = "outbound", "east-west"
+"""The listener for the application's requests, and the gateway's between clusters."""
+
+EGRESS = "egress"
+"""The cluster for what is in no mesh, and what is remembered of DNS for it."""
+
+ORIGINAL = "original"
+"""Wherever a redirected connection was going; App Mesh's image only."""
+
+OWN_PORT = "egress/own-port"
+"""The route that keeps a proxy from calling itself."""
 
 IMAGE_INBOUND = "lds_ingress_0.0.0.0_15000"
 """Where App Mesh's image takes all that comes for the application: App Mesh's own name (appmesh.md §3.1)."""
 
 NOWHERE = "nowhere"
-"""A cluster that is never defined: `tcp_proxy` demands a name even where `sni_cluster` chooses."""
+"""A cluster that is never defined: `tcp_proxy` demands a name even where `sni_cluster` chooses, or nothing does."""
 
 MESH_SERVICE_HEADER = "x-app-mesh-virtual-service"
-"""App Mesh's own header between a gateway's two listeners where the host is not rewritten (appmesh.md §3.1)."""
+"""App Mesh's own header between a gateway's two listeners (appmesh.md §3.1), here whether or not the host stays."""
 
 
 def escaped(word: str) -> str:
@@ -50,6 +59,11 @@ def ingress(port: int) -> str:
     return f"ingress/{port}"
 
 
+def inside(port: int) -> str:
+    """The way from a virtual gateway's port back into its `outbound`."""
+    return f"self/{port}"
+
+
 def to(cluster: str) -> str:
     """The internal listener through which another cluster's slots are reached."""
     return f"to/{cluster}"
@@ -63,6 +77,16 @@ def peer(cluster: str) -> str:
 def backend(node: str, port: int) -> str:
     """A port of a virtual node as its clients see it; also the name of its endpoints."""
     return f"node/{escaped(node)}/{port}"
+
+
+def outbound_tcp(port: int) -> str:
+    """The listener for the application's connections to a TCP port of its backends."""
+    return f"{OUTBOUND}/tcp/{port}"
+
+
+def tcp(service_name: str, port: int) -> str:
+    """Where connections to a TCP port of a virtual service go: the terminal filter of its chain."""
+    return f"tcp/{escaped(service_name)}/{port}"
 
 
 def service(name: str, port: int | None = None) -> str:
@@ -101,15 +125,24 @@ def stat(name: str) -> str:
 
 
 def listened_port(name: str, of: str) -> int | None:
-    """The port in a name of `inbound`, `app` or `ingress` (`of`), or in one of a slot or route below it; else None."""
+    """The port in a name of `of` (`inbound`, `app`, `ingress`, `self`), or of a slot or route below it; else None."""
     head, _, rest = name.partition("/")
     port = rest.partition("/")[0]
     return int(port) if head == of and port.isdigit() else None
 
 
+def connected_port(name: str) -> int | None:
+    """The port in a name of `outbound_tcp` (or of a slot below it) or of `tcp`; else None."""
+    head, _, rest = name.partition("/")
+    kind, _, port = rest.partition("/")
+    said = port.partition("/")[0] if (head, kind) == (OUTBOUND, "tcp") else port if head == "tcp" else ""
+    return int(said) if said.isdigit() else None
+
+
 ORIGINS = {
     "node": "VirtualNode",
     "service": "VirtualService",
+    "tcp": "VirtualService",
     "route": "Route",
     "gateway-route": "GatewayRoute",
     "peer": "Attachment",

@@ -3,19 +3,21 @@
 Pure, so the agent may compose again whenever anything changed and send only what differs. A resource is *proven* if
 something waits for its ACK: a revision for what is definition, an export for the gateway's backend (design §4). Nothing
 waits for endpoints and bundles.
-What a proxy would never ask for is left out (a port without an inbound port here), because it would never be acked.
+What a proxy would never ask for is left out (a port without an inbound port here, a TCP port that is taken), because it
+would never be acked.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from isthmus.xds import east_west, names
+from isthmus.values import OUTBOUND_PORT
+from isthmus.xds import east_west, egress, names
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing
 from isthmus.xds.localise import bound
 from isthmus.xds.snapshot import Resource, Type
 
-DEFAULT_OUTBOUND = 15001
+DEFAULT_OUTBOUND = OUTBOUND_PORT
 
 
 class Composed(NamedTuple):
@@ -43,9 +45,12 @@ def compose_node(
     """A sidecar's resources: `view` is `node/<node>@<minor>`, `endpoints` from `isthmus.xds.endpoints.endpoints`.
 
     `inbound/<port>` listens at the instance's inbound port and hands to the application at the listener's port, both
-    at the instance's address; `outbound` at `outbound` there.
+    at the instance's address; `outbound` at `outbound` there, and `outbound/tcp/<port>` at that port unless it is
+    taken: a listener that cannot bind is refused, which would halt the revision everywhere.
     """
-    kept = [r for r in view if _served(r.name, ("inbound", "app"), instance)]
+    listed = list(view)
+    taken = _taken(listed, instance) | {outbound}
+    kept = [r for r in listed if _served(r.name, ("inbound", "app"), instance) and _free(r.name, taken)]
     local = [_localised(r, instance, outbound) for r in kept]
     apps = {p: app_endpoints(p, instance.address) for p in instance.ports}
     answers = {**endpoints, **{r.name: r for r in apps.values()}}
@@ -56,7 +61,7 @@ def compose_gateway(
     view: Iterable[Resource], endpoints: Mapping[str, Resource], instance: LocalInstance, bundle: Resource
 ) -> list[Composed]:
     """A gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`."""
-    kept = [r for r in view if _served(r.name, ("ingress",), instance)]
+    kept = [r for r in view if _served(r.name, ("ingress", "self"), instance)]
     local = [_localised(r, instance, None) for r in kept]
     return [*local, *_assignments(kept, endpoints), Composed(bundle, proven=False)]
 
@@ -83,7 +88,20 @@ def _served(name: str, families: Sequence[str], instance: LocalInstance) -> bool
     return all(port in instance.ports for port in ports)
 
 
+def _taken(view: Iterable[Resource], instance: LocalInstance) -> set[int]:
+    """The ports at an instance's address that are its application's or its proxy's own."""
+    own = {names.listened_port(r.name, "inbound") for r in view if r.type == Type.LISTENER}
+    return {port for port in own if port is not None} | set(instance.ports.values())
+
+
+def _free(name: str, taken: Container[int]) -> bool:
+    """Whether a resource is of a TCP port that can be bound, or of none."""
+    return names.connected_port(name) not in taken
+
+
 def _localised(resource: Resource, instance: LocalInstance, outbound: int | None) -> Composed:
+    if resource.type == Type.ROUTES and resource.name == names.OUTBOUND and outbound not in (None, DEFAULT_OUTBOUND):
+        return Composed(egress.localised(resource, outbound), proven=True)
     port = _port(resource.name, instance, outbound) if resource.type == Type.LISTENER else None
     return Composed(resource if port is None else bound(resource, instance.address, port), proven=True)
 
@@ -96,7 +114,7 @@ def _port(listener: str, instance: LocalInstance, outbound: int | None) -> int |
         port = names.listened_port(listener, family)
         if port is not None:
             return instance.ports[port]
-    return None
+    return names.connected_port(listener)
 
 
 _WITH_ENDPOINTS = ("app/", "node/", "peer/")

@@ -5,7 +5,7 @@ its own `outbound`, where the virtual service's routes apply exactly as they do 
 it adds itself must not limit them: no time limit, no retries.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -75,7 +75,7 @@ def hosts(service: Service) -> tuple[Hosted, ...]:
     return bare, *ported
 
 
-def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Sequence[bytes] = ()) -> Resource:
+def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()) -> Resource:
     """What an application may call; anything else is a 404 that says whose it is. Host names do not know case.
 
     `otherwise`: routes, as bytes, that are tried for any other name.
@@ -87,11 +87,26 @@ def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Sequence[bytes] = ()
         if not domains & taken:
             taken |= domains
             kept.append(host.body)
-    routes = [*otherwise, _answered("outbound", 404, NO_SUCH_SERVICE).SerializeToString(deterministic=True)]
-    any_other = [field(_NAME, b"otherwise"), field(_DOMAINS, b"*"), *(field(_ROUTES, route) for route in routes)]
-    kept.append(b"".join(any_other))
-    table = [field(_NAME, names.OUTBOUND.encode()), *(field(_VIRTUAL_HOSTS, host) for host in kept)]
-    return Resource(Type.ROUTES, names.OUTBOUND, b"".join(table))
+    return _table([*kept, _otherwise(otherwise)])
+
+
+def inside(by_header: Iterable[bytes]) -> Resource:
+    """What `ingress` sends into the mesh: by App Mesh's header, which it sets, and never by Host, which a caller may.
+
+    A route that keeps the caller's Host would else lead to whatever service of the gateway is asked for by name.
+    """
+    return _table([_otherwise(by_header)])
+
+
+def _otherwise(routes: Iterable[bytes]) -> bytes:
+    nothing = _answered("outbound", 404, NO_SUCH_SERVICE).SerializeToString(deterministic=True)
+    listed = (field(_ROUTES, route) for route in (*routes, nothing))
+    return b"".join((field(_NAME, b"otherwise"), field(_DOMAINS, b"*"), *listed))
+
+
+def _table(hosts: Iterable[bytes]) -> Resource:
+    listed = (field(_VIRTUAL_HOSTS, host) for host in hosts)
+    return Resource(Type.ROUTES, names.OUTBOUND, b"".join((field(_NAME, names.OUTBOUND.encode()), *listed)))
 
 
 _NAME, _DOMAINS, _ROUTES = (_Host.DESCRIPTOR.fields_by_name[n].number for n in ("name", "domains", "routes"))
@@ -105,7 +120,8 @@ def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Ho
 
 def ingress(listener: GatewayListener, services: Lookup[Service]) -> Resource:
     """A gateway's port: one virtual host for all names, so that priorities hold across them; names are conditions."""
-    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service))]
+    way = names.inside(listener.port)
+    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service), way)]
     name = names.ingress(listener.port)
     return _resource(name, [_Host(name=name, domains=["*"], routes=routes)])
 
@@ -126,11 +142,7 @@ def asked(gateway: Gateway, services: Lookup[Service]) -> tuple[Asked, ...]:
 
 
 def by_header(said: Asked, service: Service) -> tuple[bytes, ...]:
-    """For gateway routes that keep the caller's Host: the service's routes, chosen by App Mesh's header instead.
-
-    Made for those that rewrite it as well: a route that changes from one to the other then changes `ingress` alone, and
-    there is no moment in which `outbound` has gone ahead and answers 404.
-    """
+    """The routes of a service that a gateway's routes lead to, under the name by which they ask for it, as bytes."""
     header = HeaderMatch(names.MESH_SERVICE_HEADER, Compared.EXACT, said.text)
     out = [_routed(service.name, r, header) for r in dict(service.ports).get(said.port or 0, service.routes)]
     for route in out:
@@ -142,7 +154,7 @@ def _asked(route: GatewayRoute, service: Service) -> str:
     return f"{service.name}:{route.port}" if service.ports and route.port is not None else service.name
 
 
-def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
+def _into_mesh(said: GatewayRoute, service: Service | None, way: str) -> Iterator[_Route]:
     for match in _spellings(said):
         name = names.gateway_route(*said.of)
         if service is None:
@@ -151,17 +163,15 @@ def _into_mesh(said: GatewayRoute, service: Service | None) -> Iterator[_Route]:
             yield out
             continue
         out = _Route(name=name, match=matched(match))
-        out.route.cluster = names.SELF
+        out.route.cluster = way
         _limit(out.route, 0, None)
         if said.path is not None and said.path != match.path:
             out.route.prefix_rewrite = said.path
         if said.rewrite_host:
             out.route.host_rewrite_literal = _asked(said, service)
-            out.request_headers_to_remove.append(names.MESH_SERVICE_HEADER)
-        else:
-            header = base_pb2.HeaderValue(key=names.MESH_SERVICE_HEADER, value=_asked(said, service))
-            overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
-            out.request_headers_to_add.add(header=header, append_action=overwrite)
+        header = base_pb2.HeaderValue(key=names.MESH_SERVICE_HEADER, value=_asked(said, service))
+        overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        out.request_headers_to_add.add(header=header, append_action=overwrite)
         yield out
 
 

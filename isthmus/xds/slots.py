@@ -95,10 +95,11 @@ _DENYING: dict[Layer, Message] = {
 }
 
 
-def http_filters(listener: str) -> Iterator[hcm_pb2.HttpFilter]:
-    """The HTTP slots of a listener in order, then the router."""
+def http_filters(listener: str, *fixed: hcm_pb2.HttpFilter) -> Iterator[hcm_pb2.HttpFilter]:
+    """The HTTP slots of a listener in order, then what is fixed, then the router."""
     for slot in HTTP:
         yield hcm_pb2.HttpFilter(name=names.slot(listener, slot.layer, slot.name), config_discovery=_discovered(slot))
+    yield from fixed
     yield hcm_pb2.HttpFilter(name="envoy.filters.http.router", typed_config=packed(router_pb2.Router()))
 
 

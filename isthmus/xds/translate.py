@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from isthmus.incremental import Computation
-from isthmus.ir.mesh import AccessLog, ClusterMesh, Listener, Node, Protocol
+from isthmus.ir import tcp as ir_tcp
+from isthmus.ir.mesh import AccessLog, ClusterMesh, GatewayListener, Listener, Node, Protocol, TcpPort
 from isthmus.ir.services import called
-from isthmus.xds import backends, directory, east_west, listeners, names, routes, slots
+from isthmus.ir.tcp import Claim
+from isthmus.xds import backends, directory, east_west, egress, listeners, names, routes, slots, tcp
 from isthmus.xds.routes import Asked, Hosted
 from isthmus.xds.slots import Layer
 from isthmus.xds.snapshot import Resource, Type
@@ -43,9 +45,12 @@ class Translation:
             return None
         services = self._known(node.services)
         listener = self._once(("outbound", node.log), lambda: listeners.outbound(node.log))
-        table = self._once(("table", services), lambda: routes.outbound(self._hosts(services)))
-        ports = self._called(services)
-        out = listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)
+        table = self._once(("table", services), lambda: self._node_table(services))
+        claims = self._once(("claims", services), lambda: ir_tcp.claims({n: self._tcp(n) for n in services}))
+        ports = tuple(sorted({*self._called(services), *ir_tcp.called(claims)}))
+        connected = (resource for claim in claims for resource in self._connected(claim, node.log))
+        requests = listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._egress()
+        out = *requests, *connected, *self._reached(ports)
         return View(tuple(r for port in node.listeners for r in self._port(port, node.log)), out, ports)
 
     def gateway(self, name: str) -> View:
@@ -53,17 +58,21 @@ class Translation:
         gateway = self._ir.gateways[name]
         services = self._known(gateway.services)
         asked = self._once(("asked", name), lambda: routes.asked(self._ir.gateways[name], self._ir.services))
-        table = self._once(("table", services, asked), lambda: self._built_table(services, asked))
+        table = self._once(("inside", asked), lambda: routes.inside(r for said in asked for r in self._by_header(said)))
         ports = self._called(services)
         inside = self._once(("outbound inside", gateway.log), lambda: listeners.outbound_inside(gateway.log))
-        out = [inside, table, self._once("self", backends.inside)]
-        out += *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)
+        out = [inside, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)]
         for i, listener in enumerate(gateway.listeners):
-            port = listener.port
-            out.append(self._door(port, gateway.log))
-            out.append(self._once(("ingress", name, i), lambda i=i: self._built_ingress(name, i)))  # type: ignore[misc]
-            out += self._slots(names.ingress(port), Layer.HTTP)
+            out += self._door(name, i, listener, gateway.log)
         return View((), tuple(out), ports)
+
+    def _door(self, gateway: str, i: int, listener: GatewayListener, log: AccessLog | None) -> Half:
+        """A port of a gateway, its routes, and its own way inside."""
+        port = listener.port
+        shared = self._once(("ingress", port, log), lambda: listeners.ingress(port, log))
+        table = self._once(("door", gateway, i), lambda: self._built_ingress(gateway, i))
+        way = self._once(("inside of", port, listener.protocol, listener.pool), lambda: backends.inside(listener))
+        return shared, table, way, *self._slots(names.ingress(port), Layer.HTTP)
 
     def east_west(self) -> View:
         """The mesh's share of the east-west gateway."""
@@ -88,9 +97,6 @@ class Translation:
     def _slots(self, listener: str, layer: Layer) -> Half:
         return self._once(("slots", listener, layer), lambda: slots.inert(listener, layer))
 
-    def _door(self, port: int, log: AccessLog | None) -> Resource:
-        return self._once(("ingress", port, log), lambda: listeners.ingress(port, log))
-
     def _port(self, listener: Listener, log: AccessLog | None) -> Half:
         return self._once(("port", listener, log), lambda: self._built_port(listener, log))
 
@@ -101,9 +107,22 @@ class Translation:
         shared = self._once(("inbound", port, log), lambda: listeners.inbound_http(self._ir.name, port, log))
         return shared, routes.inbound(listener), app, *self._slots(name, Layer.HTTP)
 
-    def _built_table(self, services: tuple[str, ...], asked: tuple[Asked, ...]) -> Resource:
-        otherwise = [route for said in asked for route in self._by_header(said)]
-        return routes.outbound(self._hosts(services), otherwise=otherwise)
+    def _node_table(self, services: tuple[str, ...]) -> Resource:
+        """To the backends of a node, and where the mesh lets it to everybody else."""
+        if not self._ir.lets_out:
+            return routes.outbound(self._hosts(services))
+        ports = [port for name in services for port in self._ir.services[name].listens]
+        return routes.outbound(self._hosts(services), otherwise=egress.routes(ports))
+
+    def _egress(self) -> Half:
+        return (self._once("egress", egress.cluster),) if self._ir.lets_out else ()
+
+    def _tcp(self, service: str) -> tuple[TcpPort, ...]:
+        return self._once(("tcp", service), lambda: self._ir.services[service].tcp)
+
+    def _connected(self, claim: Claim, log: AccessLog | None) -> Half:
+        filled = self._slots(names.outbound_tcp(claim.port.port), Layer.TCP)
+        return *self._once(("claim", claim, log), lambda: tcp.outbound(claim, log)), *filled
 
     def _by_header(self, said: Asked) -> tuple[bytes, ...]:
         return self._once(("by header", said), lambda: routes.by_header(said, self._ir.services[said.service]))

@@ -112,3 +112,12 @@ def received(connection: socket.socket, size: int = 65536) -> bytes:
         return connection.recv(size)
     except ConnectionError:
         return b""
+
+
+def listens(address: str, port: int) -> bool:
+    """Whether anyone takes connections there."""
+    try:
+        with connected(address, port, 1):
+            return True
+    except OSError:
+        return False

@@ -4,7 +4,7 @@ Requests say what they are for beside what is expected of them; a match is shown
 one point only, of which one must end at `green` and the other at `blue`, to which everything else goes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,25 +56,24 @@ class Call:
         return stage.enter_call(self.host, self.method, metadata=self.metadata)
 
 
-def scene(where: str, *more: Document, protocol: str = "http", targets: Iterable[str] = TARGETS) -> Definition:
+def scene(where: str, *more: Document, protocol: str = "http", spec: Json = None) -> Definition:
     """The nodes run in a cluster, and speak one protocol; what the service and the gateway do is for `more` to say.
 
-    A document of `more` replaces the one with its key.
+    A document of `more` replaces the one with its key; `spec` is the mesh's.
     """
     port = PORT[protocol]
-    listed = tuple(targets)
     made = [
         build.attachment("east"),
         build.attachment("west"),
         build.node("front", port=port, protocol=protocol, backends=[build.SERVICE]),
-        *(build.node(node, port=port, protocol=protocol) for node in listed),
-        *(build.placement(node, where) for node in listed),
+        *(build.node(node, port=port, protocol=protocol) for node in TARGETS),
+        *(build.placement(node, where) for node in TARGETS),
         build.router(port=port, protocol=protocol),
         build.service(router=build.ROUTER),
         build.gateway(port=DOOR, protocol=protocol),
     ]
     keyed = {each.key: each for each in (*made, *more)}
-    return build.definition(*keyed.values(), settings={"transport": "strict"})
+    return build.definition(*keyed.values(), spec=spec, settings={"transport": "strict"})
 
 
 def narrow(match: Json, *, router: str = build.ROUTER, protocol: str = "http") -> tuple[Document, Document]:

@@ -7,7 +7,6 @@ definition. Definitions use the ports below, which are free on all of loopback, 
 """
 
 import itertools
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -35,7 +34,7 @@ from isthmus.xds.proxy import AtGateway, Composed, compose_east_west, compose_ga
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
 from tests.contract.envoy.ads import Ads
 from tests.contract.envoy.applications import App, GrpcApp, TcpApp
-from tests.contract.envoy.asking import Answer, Reply, ask, call, free_port
+from tests.contract.envoy.asking import Answer, Reply, ask, call, free_port, listens
 from tests.contract.envoy.certificates import Domain
 from tests.contract.envoy.feeding import Envoy
 from tests.contract.envoy.h2 import H2App
@@ -115,14 +114,17 @@ class Stage:
         self.ads = Ads()
         self._identities: dict[str, Resource] = {}
         self._definition: Definition | None = None
+        self._in_force: dict[str, Health] | None = None
 
     def apply(self, definition: Definition) -> None:
         """Until every Envoy does what this definition says; AssertionError with Envoy's words if one refuses it.
 
-        What is in force already is not applied again.
+        What is in force already, health of instances included, is not applied again.
         """
-        if definition is self._definition:
+        health = dict(self.health)
+        if definition is self._definition and health == self._in_force:
             return
+        self._in_force = None
         assert check(definition) == (), "a tenant could not have said this"
         self._definition = definition
         facts = {
@@ -136,6 +138,7 @@ class Stage:
         for proxy in self.proxies:
             self.ads.give(proxy, self.resources(proxy))
         self.start()
+        self._in_force = health
 
     def start(self) -> None:
         """Start the Envoys that do not run, and wait until all are ready."""
@@ -231,7 +234,7 @@ class Stage:
                 if (instance.name, port) not in self.apps:
                     made = _APPLICATIONS[protocol](instance.name, self.addresses[instance.name], port)
                     self.apps[instance.name, port] = made
-                    until(partial(_listens, self.addresses[instance.name], port))
+                    until(partial(listens, self.addresses[instance.name], port))
                     made.forget()
 
     def _ports(self, instance: Instance) -> tuple[tuple[int, str], ...]:
@@ -284,14 +287,6 @@ class Stage:
 
 def _east_west(cluster: str) -> str:
     return f"east-west/{cluster}"
-
-
-def _listens(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def _bodies(composed: Iterable[Composed]) -> list[Resource]:

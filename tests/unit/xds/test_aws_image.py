@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 
+import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 
+from isthmus.model.document import Document
 from isthmus.xds.aws_image import Capture, compose_gateway, compose_node
 from isthmus.xds.compile import compile_mesh
 from isthmus.xds.proxy import Composed
@@ -86,7 +89,7 @@ def test_a_gateway_listens_at_its_ports_and_for_itself_on_loopback() -> None:
         "ingress/9080": "0.0.0.0:9080",
         "outbound": "127.0.0.1:15001",
     }
-    inside = clusters(EDGE)["self"].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address
+    inside = clusters(EDGE)["self/9080"].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address
     assert (inside.socket_address.address, inside.socket_address.port_value) == ("127.0.0.1", 15001)
 
 
@@ -112,3 +115,80 @@ def test_every_extension_says_its_type() -> None:
                 assert not manager.HasField("tracing")
                 for one in manager.http_filters:
                     assert one.typed_config.type_url or one.config_discovery.type_urls, one.name
+
+
+Chains = dict[str, tuple[int, list[str], str]]
+"""By name: the port (0: any), names in TLS, and what is last in each."""
+
+
+def outbound(egress: str, *more: Document) -> Chains:
+    """The chains by which a node sends."""
+    mesh = build.mesh(*more, spec={"egressFilter": {"type": egress}})
+    snapshot = compile_mesh(mesh, surroundings(), "east").snapshot
+    composed = compose_node([snapshot.resources[r.version] for r in snapshot.manifest.refs("node/front@1.40")], {})
+    chains = listeners(composed)["outbound"].filter_chains
+    matches = {chain.name: (chain.filter_chain_match, chain.filters[-1].name) for chain in chains}
+    return {
+        name: (match.destination_port.value, list(match.server_names), last) for name, (match, last) in matches.items()
+    }
+
+
+DB = (
+    build.node("db", port=5432, protocol="tcp"),
+    build.service("db.local", node="db"),
+    build.node("front", backends=[build.SERVICE, "db.local"]),
+)
+HTTP, PIPE = "envoy.filters.network.http_connection_manager", "envoy.filters.network.tcp_proxy"
+AWS: Chains = {"original/aws": (443, ["*.amazonaws.com"], PIPE)}
+TO_DB: Chains = {"outbound/tcp/5432": (5432, [], "tcp/db.local/5432")}
+
+
+def test_where_nothing_is_let_out_everything_else_is_http_and_the_way_to_aws_is_open() -> None:
+    closed: Chains = {"outbound": (0, [], HTTP), "outbound/443": (443, [], HTTP)}
+    assert outbound("DROP_ALL") == AWS | closed
+    assert outbound("DROP_ALL", *DB) == AWS | closed | TO_DB
+
+
+def test_what_is_let_out_goes_on_except_requests_at_ports_where_backends_take_them() -> None:
+    on: Chains = {"original": (0, [], PIPE), "original/443": (443, [], PIPE)}
+    http: Chains = {"outbound/80": (80, [], HTTP), "outbound/8080": (8080, [], HTTP)}
+    assert outbound("ALLOW_ALL", *DB) == AWS | on | http | TO_DB
+
+
+@pytest.mark.parametrize("egress", ["DROP_ALL", "ALLOW_ALL"])
+def test_a_backend_at_443_shares_it_with_aws_only(egress: str) -> None:
+    at_443 = build.node("db", port=443, protocol="tcp"), *DB[1:]
+    made = {name: chain for name, chain in outbound(egress, *at_443).items() if chain[0] == 443}
+    assert made == AWS | {"outbound/tcp/443": (443, [], "tcp/db.local/443")}
+    web = build.node("db", port=443, protocol="http"), *DB[1:]
+    made = {name: chain for name, chain in outbound(egress, *web).items() if chain[0] == 443}
+    assert made == AWS | {"outbound/443": (443, [], HTTP)}
+
+
+def test_a_port_of_both_sorts_is_tcps() -> None:
+    both = build.node("db", port=8080, protocol="tcp"), *DB[1:]
+    made = {name: chain for name, chain in outbound("ALLOW_ALL", *both).items() if chain[0] == 8080}
+    assert made == {"outbound/tcp/8080": (8080, [], "tcp/db.local/8080")}
+
+
+def test_something_reads_before_a_chain_is_chosen_only_at_443() -> None:
+    made = listeners(NODE)
+    assert [f.name for f in made[INBOUND].listener_filters] == ["envoy.filters.listener.original_dst"]
+    first, second = made["outbound"].listener_filters
+    assert (first.name, first.HasField("filter_disabled")) == ("envoy.filters.listener.original_dst", False)
+    only = second.filter_disabled.not_match.destination_port_range
+    assert (second.name, only.start, only.end) == ("envoy.filters.listener.tls_inspector", 443, 444)
+
+
+def test_no_name_is_looked_up_and_no_application_waits_for_a_handshake() -> None:
+    mesh = build.mesh(*DB, build.node("db", port=5432, protocol="tcp"), spec={"egressFilter": {"type": "ALLOW_ALL"}})
+    snapshot = compile_mesh(mesh, surroundings(), "east").snapshot
+    for name in ("front", "db"):
+        view = [snapshot.resources[r.version] for r in snapshot.manifest.refs(f"node/{name}@1.40")]
+        composed = compose_node(view, {})
+        assert b"dynamic_forward_proxy" not in b"".join(e.resource.body for e in composed)
+        assert {clusters(composed)[name].type for name in ("egress", "original")} == {cluster_pb2.Cluster.ORIGINAL_DST}
+        for listener in listeners(composed).values():
+            for each in (f for c in listener.filter_chains for f in c.filters):
+                proxy = tcp_proxy_pb2.TcpProxy()
+                assert not each.typed_config.Unpack(proxy) or proxy.upstream_connect_mode == tcp_proxy_pb2.IMMEDIATE

@@ -13,6 +13,7 @@ from isthmus.values import Sni, mesh_label, service_id, slot_id
 from isthmus.xds.directory import Backend, Directory, Facts
 from isthmus.xds.endpoints import (
     MATCH,
+    Health,
     Here,
     LocalInstance,
     RemoteCluster,
@@ -151,6 +152,18 @@ def test_health_is_said_and_not_hidden() -> None:
     made = endpoints(directory(), Topology([replace(LOCAL, health="draining")], [WEST]), HERE)
     statuses = [e.health_status for c in assignment(made["node/blue/8080"]).endpoints for e in c.lb_endpoints]
     assert statuses == [health_check_pb2.DRAINING, health_check_pb2.HEALTHY]
+
+
+@pytest.mark.parametrize("health", ["healthy", "draining", "unhealthy"])
+def test_only_instances_here_that_are_said_to_be_well_are_asked_whether_they_are(health: Health) -> None:
+    others = [remote("west", "eu-west-1", slot(address="10.9.0.1", inbound={8080: 15006}), network="east"), NORTH]
+    capped = remote("south", "us-east-1", slot(), count=60)
+    made = endpoints(directory(), Topology([replace(LOCAL, health=health)], [*others, capped]), HERE)
+    by_level: dict[int, list[bool]] = {}
+    for locality in assignment(made["node/blue/8080"]).endpoints:
+        unasked = (e.endpoint.health_check_config.disable_active_health_check for e in locality.lb_endpoints)
+        by_level.setdefault(locality.priority, []).extend(unasked)
+    assert by_level == {0: [health != "healthy"], 1: [True, True], 2: [True]}
 
 
 def test_the_order_in_which_instances_are_told_makes_no_difference() -> None:

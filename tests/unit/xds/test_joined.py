@@ -17,13 +17,16 @@ def test_a_field_is_written_as_protobuf_writes_it(length: int) -> None:
 
 @pytest.mark.parametrize("services", [0, 1, 200])
 def test_a_joined_table_is_the_message_built_whole(services: int) -> None:
-    hosts = [h for i in range(services) for h in routes.hosts(Service(f"s{i}.local", (DEFAULT,)))]
-    asked = routes.Asked("s0.local", "s0.local", None)
-    joined = routes.outbound(hosts, otherwise=routes.by_header(asked, Service("s0.local", (DEFAULT, DEFAULT))))
+    joined = routes.outbound(h for i in range(services) for h in routes.hosts(Service(f"s{i}.local", (DEFAULT,))))
     parsed = route_pb2.RouteConfiguration.FromString(joined.body)
-    assert [host.name for host in parsed.virtual_hosts] == [
-        *(f"service/s{i}.local" for i in range(services)),
-        "otherwise",
-    ]
-    assert len(parsed.virtual_hosts[-1].routes) == 3
+    hosts = [*(f"service/s{i}.local" for i in range(services)), "otherwise"]
+    assert [host.name for host in parsed.virtual_hosts] == hosts
+    assert parsed.SerializeToString(deterministic=True) == joined.body
+
+
+def test_a_joined_virtual_host_is_the_message_built_whole() -> None:
+    asked = routes.Asked("s.local", "s.local", None)
+    joined = routes.inside(routes.by_header(asked, Service("s.local", (DEFAULT, DEFAULT))))
+    parsed = route_pb2.RouteConfiguration.FromString(joined.body)
+    assert len(parsed.virtual_hosts[0].routes) == 3
     assert parsed.SerializeToString(deterministic=True) == joined.body

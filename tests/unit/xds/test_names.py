@@ -43,3 +43,13 @@ def test_what_belongs_to_a_port_says_so() -> None:
     assert names.listened_port(names.app(80), "inbound") is None
     assert names.listened_port(names.backend("inbound", 80), "inbound") is None
     assert names.origin(names.inbound(80)) is None
+
+
+@given(WORD, PORT)
+def test_what_belongs_to_a_tcp_port_says_so_and_leads_back(word: str, port: int) -> None:
+    assert names.origin(names.tcp(word, port)) == ("VirtualService", word)
+    assert names.connected_port(names.tcp(word, port)) == port
+    assert names.connected_port(names.outbound_tcp(port)) == port
+    assert names.connected_port(names.slot(names.outbound_tcp(port), "tcp", "fence")) == port
+    for other in (names.backend(word, port), names.service(word, port), names.inbound(port), names.OUTBOUND):
+        assert names.connected_port(other) is None

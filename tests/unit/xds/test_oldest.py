@@ -39,6 +39,7 @@ KNOWN = {
         "filters.http.router.v3.Router",
         "filters.http.wasm.v3.Wasm",
         "filters.listener.original_dst.v3.OriginalDst",
+        "filters.listener.tls_inspector.v3.TlsInspector",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         "filters.network.local_ratelimit.v3.LocalRateLimit",
         "filters.network.ratelimit.v3.RateLimit",

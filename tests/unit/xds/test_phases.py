@@ -9,6 +9,11 @@ from isthmus.xds.snapshot import NOTHING, Phase, Snapshot, compose
 from tests import build
 from tests.golden.cases import surroundings
 
+DB = (
+    build.node("db", port=5432, protocol="tcp"),
+    build.service("db.local", node="db"),
+    build.node("front", backends=[build.SERVICE, "db.local"]),
+)
 MESH = build.mesh()
 EDITS = {
     "another share": build.mesh(targets={"blue": 90, "green": 10}),
@@ -20,6 +25,8 @@ EDITS = {
     "a cluster less": build.mesh(clusters=["east"]),
     "strict": build.mesh(settings={"transport": "strict"}),
     "another gateway port": build.mesh(build.gateway(port=9443)),
+    "a TCP backend more": build.mesh(*DB),
+    "requests are let out": build.mesh(spec={"egressFilter": {"type": "ALLOW_ALL"}}),
     "the cluster itself is detached": build.mesh(clusters=["west"]),
 }
 
@@ -51,10 +58,11 @@ def test_serving_of_one_name_changes_only_with_what_is_said_of_it() -> None:
         assert snapshot(EDITS[name]).manifest.views["node/blue@1.40"].serving == before, name
 
 
-def test_a_missing_backend_is_found() -> None:
-    whole = snapshot(MESH)
+@pytest.mark.parametrize("missing", ["node/blue/8080", "node/db/5432", "tcp/db.local/5432"])
+def test_a_missing_backend_is_found(missing: str) -> None:
+    whole = snapshot(build.mesh(*DB))
     parts = whole.manifest.views["node/front@1.40"]
-    fewer = parts._replace(calling=tuple(r for r in parts.calling if r.name != "node/blue/8080"))
+    fewer = parts._replace(calling=tuple(r for r in parts.calling if r.name != missing))
     manifest = type(whole.manifest)({**whole.manifest.views, "node/front@1.40": fewer})
-    assert [said for said in of_manifest(manifest, whole.resources) if "node/blue/8080" in said]
+    assert [said for said in of_manifest(manifest, whole.resources) if missing in said]
     assert inconsistencies(whole) == ()

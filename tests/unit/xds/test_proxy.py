@@ -5,8 +5,10 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+import re2
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.listener.v3 import listener_pb2
+from envoy.config.route.v3 import route_pb2
 
 from isthmus.model.definition import Definition
 from isthmus.values import ANY, Sni, slot_id
@@ -136,3 +138,56 @@ def test_backends_of_an_east_west_gateway_count_in_statistics_by_node() -> None:
 def at_gateway(views: Mapping[str, list[Resource]], local: list[LocalInstance]) -> AtGateway:
     facts = directory(views)
     return AtGateway(views[view_id("east-west", facts.facts.label, "1.40")], facts, local)
+
+
+DB = build.node("db", port=5432, protocol="tcp")
+CALLS_DB = (DB, build.service("db.local", node="db"), build.node("front", ports={8080: "http"}, backends=["db.local"]))
+
+
+def test_a_sidecar_takes_connections_at_the_port_of_a_backend() -> None:
+    front = LocalInstance("front-1", "front", "10.0.0.2", {8080: 15006})
+    composed = compose_node(compiled(build.mesh(*CALLS_DB))["node/front@1.40"], {}, front, BUNDLE)
+    assert listening(composed)["outbound/tcp/5432"] == "10.0.0.2:5432"
+    assert "tcp/db.local/5432" in named(composed, Type.EXTENSION)
+
+
+@pytest.mark.parametrize(
+    ("front", "ports", "outbound"),
+    [
+        ({8080: "http"}, {8080: 5432}, 15001),
+        ({8080: "http"}, {8080: 15006}, 5432),
+        ({5432: "tcp"}, {5432: 15006}, 15001),
+        ({8080: "http", 5432: "tcp"}, {8080: 15006}, 15001),
+    ],
+    ids=["its proxy takes calls there", "its proxy takes requests there", "its own", "its own, without a proxy"],
+)
+def test_a_tcp_port_that_is_taken_is_left_out_with_all_that_nobody_would_ask_for(
+    front: Mapping[int, str], ports: Mapping[int, int], outbound: int
+) -> None:
+    mesh = build.mesh(*CALLS_DB, build.node("front", ports=front, backends=["db.local"]))
+    instance = LocalInstance("front-1", "front", "10.0.0.2", ports)
+    composed = compose_node(compiled(mesh)["node/front@1.40"], {}, instance, BUNDLE, outbound)
+    assert "outbound/tcp/5432" not in listening(composed)
+    assert [n for n in named(composed, Type.EXTENSION) if n.startswith(("outbound/tcp/", "tcp/"))] == []
+
+
+@pytest.mark.parametrize(
+    ("port", "refused", "let_out"),
+    [
+        (15001, ["a:15001", "[::1]:15001"], ["a", "a:80", "a:5001", "a:115001"]),
+        (15101, ["a:15101"], ["a", "a:15001"]),
+        (80, ["a", "a:80", "[::1]", "[::1]:80", "10.0.0.1"], ["a:8080", "a:180", "[::80]:8080", "[::1]:180"]),
+    ],
+)
+def test_a_proxy_lets_out_what_is_not_for_its_own_port(port: int, refused: list[str], let_out: list[str]) -> None:
+    mesh = build.mesh(spec={"egressFilter": {"type": "ALLOW_ALL"}})
+    composed = compose_node(compiled(mesh)["node/front@1.40"], {}, BLUE, BUNDLE, port)
+    (table,) = [e.resource for e in composed if e.resource.name == "outbound" and e.resource.type == Type.ROUTES]
+    hosts = route_pb2.RouteConfiguration.FromString(table.body).virtual_hosts
+    own = next(route for host in hosts for route in host.routes if route.name == "egress/own-port")
+    said = own.match.headers[0].string_match
+    for authority in (*refused, *let_out):
+        matched = (
+            bool(re2.fullmatch(said.safe_regex.regex, authority)) if port == 80 else authority.endswith(said.suffix)
+        )
+        assert matched == (authority in refused), authority
