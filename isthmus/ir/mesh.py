@@ -148,18 +148,6 @@ class Outlier:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessLog:
-    """Where each request (each connection of a TCP port) is written, and how: one line of text, or members of JSON.
-
-    `text` ends its line. Both None: Envoy's own format.
-    """
-
-    path: str
-    text: str | None = None
-    members: tuple[tuple[str, str], ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class HealthCheck:
     """How a port of a node is asked whether it is well. `path` is empty where the protocol has none.
 
@@ -173,6 +161,18 @@ class HealthCheck:
     timeout: int
     healthy: int
     unhealthy: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """Where each request (each connection of a TCP port) is written, and how: one line of text, or members of JSON.
+
+    `text` ends its line. Both None: Envoy's own format.
+    """
+
+    path: str
+    text: str | None = None
+    members: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

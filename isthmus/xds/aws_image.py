@@ -111,8 +111,19 @@ def _plain(resource: Resource, address: str, capture: Capture) -> Resource:
         case Type.CLUSTER:
             return _reached(resource, capture)
         case Type.EXTENSION:
-            return _led(resource)
+            return _filled(resource)
     return resource
+
+
+def _filled(resource: Resource) -> Resource:
+    """A filter that comes by itself: where TCP connections go writes an access log, too."""
+    message = extension_pb2.TypedExtensionConfig.FromString(resource.body)
+    if not message.typed_config.Is(tcp_proxy_pb2.TcpProxy.DESCRIPTOR):
+        return resource
+    proxy = tcp_proxy_pb2.TcpProxy.FromString(message.typed_config.value)
+    _write_less(proxy)
+    message.typed_config.CopyFrom(packed(proxy))
+    return Resource(resource.type, resource.name, message.SerializeToString(deterministic=True))
 
 
 def _listening(resource: Resource, address: str, capture: Capture) -> Resource:
@@ -167,17 +178,6 @@ def _unasking(manager: hcm_pb2.HttpConnectionManager) -> hcm_pb2.HttpConnectionM
     manager.ClearField("http_filters")
     manager.http_filters.extend(filters)
     return manager
-
-
-def _led(resource: Resource) -> Resource:
-    """What fills a place in a chain: where a TCP port leads writes a log too."""
-    message = extension_pb2.TypedExtensionConfig.FromString(resource.body)
-    if not message.typed_config.Is(tcp_proxy_pb2.TcpProxy.DESCRIPTOR):
-        return resource
-    proxy = tcp_proxy_pb2.TcpProxy.FromString(message.typed_config.value)
-    _write_less(proxy)
-    message.typed_config.CopyFrom(packed(proxy))
-    return Resource(resource.type, resource.name, message.SerializeToString(deterministic=True))
 
 
 def _write_less(chain: hcm_pb2.HttpConnectionManager | tcp_proxy_pb2.TcpProxy) -> None:

@@ -27,7 +27,7 @@ _TYPE = f"type.googleapis.com/{tcp_proxy_pb2.TcpProxy.DESCRIPTOR.full_name}"
 
 
 def outbound(claim: Claim, log: AccessLog | None = None) -> tuple[Resource, Resource]:
-    """A TCP port of a caller: its listener, and where that leads, which writes the log too."""
+    """A TCP port of a caller: its listener, and where that leads; `log` is the caller's."""
     return _listener(claim), _led(claim.service, claim.port, log)
 
 
@@ -48,8 +48,11 @@ def _discovered(name: str) -> listener_components_pb2.Filter:
 def _led(service: str, port: TcpPort, log: AccessLog | None) -> Resource:
     """By weight; Envoy refuses a weight of 0, and a cluster that is never defined closes the connection."""
     name = names.tcp(service, port.port)
-    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=names.stat(name), max_connect_attempts=UInt32Value(value=ATTEMPTS))
-    proxy.access_log.extend(access_logs.written(log))
+    proxy = tcp_proxy_pb2.TcpProxy(
+        stat_prefix=names.stat(name),
+        max_connect_attempts=UInt32Value(value=ATTEMPTS),
+        access_log=access_logs.written(log),
+    )
     weights: dict[str, int] = {}
     for target in port.targets:
         backend = names.backend(target.node, target.port)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from isthmus.incremental import Computation
 from isthmus.ir import tcp as ir_tcp
-from isthmus.ir.mesh import AccessLog, ClusterMesh, GatewayListener, Listener, Node, Protocol, TcpPort
+from isthmus.ir.mesh import AccessLog, ClusterMesh, Gateway, Listener, Node, Protocol, TcpPort
 from isthmus.ir.services import called
 from isthmus.ir.tcp import Claim
 from isthmus.xds import backends, directory, east_west, egress, listeners, names, routes, slots, tcp
@@ -62,15 +62,16 @@ class Translation:
         ports = self._called(services)
         inside = self._once(("outbound inside", gateway.log), lambda: listeners.outbound_inside(gateway.log))
         out = [inside, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ports)]
-        for i, listener in enumerate(gateway.listeners):
-            out += self._door(name, i, listener, gateway.log)
+        for i in range(len(gateway.listeners)):
+            out += self._door(gateway, i)
         return View((), tuple(out), ports)
 
-    def _door(self, gateway: str, i: int, listener: GatewayListener, log: AccessLog | None) -> Half:
+    def _door(self, gateway: Gateway, i: int) -> Half:
         """A port of a gateway, its routes, and its own way inside."""
+        name, log, listener = gateway.name, gateway.log, gateway.listeners[i]
         port = listener.port
         shared = self._once(("ingress", port, log), lambda: listeners.ingress(port, log))
-        table = self._once(("door", gateway, i), lambda: self._built_ingress(gateway, i))
+        table = self._once(("door", name, i), lambda: self._built_ingress(name, i))
         way = self._once(("inside of", port, listener.protocol, listener.pool), lambda: backends.inside(listener))
         return shared, table, way, *self._slots(names.ingress(port), Layer.HTTP)
 
