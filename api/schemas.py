@@ -210,6 +210,19 @@ _STATUS: Schema = {
     "superseded; more may come",
     "type": "string",
 }
+_MADE_BY = _all(kind=TEXT, name=TEXT) | {
+    "type": ["object", "null"],
+    "description": "The document that made it; null if it is of a release that named things differently.",
+}
+_NACK = _all(
+    cluster=TEXT, view=TEXT, proxy=TEXT, type=TEXT, name=TEXT, version=TEXT, message=TEXT, resource=_MADE_BY,
+)  # fmt: skip
+_VIEW = _all(view=TEXT, version=TEXT, serving=COUNT, calling=COUNT, resources=ANYTHING)
+_RESOURCE = _all(
+    type={"type": "string", "description": "cds, lds, rds, ecds; of the view `agent`: mesh, node, gateway, …"},
+    name=TEXT, version=TEXT, half={"type": "string", "enum": ["serving", "calling"]}, origin=_MADE_BY,
+    resource={"type": "object", "description": "As proto-JSON, in proto's own field names."},
+)  # fmt: skip
 _BRIEF: dict[str, Schema] = {
     "mesh": TEXT,
     "ref": TEXT,
@@ -232,8 +245,13 @@ _REVISIONS: dict[str, Schema] = {
         clusters=_list(_STANDING),
         proxies=_all(connected=COUNT, acked=COUNT, nacked=COUNT, lost=COUNT, deferred=COUNT, unproven=COUNT),
         stragglers=_list(_all(cluster=TEXT, proxy=TEXT)),
-        nacks=_list(_all(cluster=TEXT, proxy=TEXT)),
+        nacks=_list(_NACK),
     ),
+    "Snapshot": _all(
+        mesh=TEXT, ref=TEXT, revision=COUNT, cluster=TEXT, version=TEXT,
+        inputs=ANYTHING | {"description": "The generation of each input when this content was first compiled."},
+        created_at=TIME,
+    ) | {"description": "With `views` or, where one was asked for, that view's members and `resources`."},
     "Rollout": _all(
         mesh=TEXT, ref=TEXT, revision=COUNT, state=TEXT, phase=TEXT, started_at=TIME, ended_at=TIME_OR_NOT,
         decisions=_list(ANYTHING), deliveries=_list(_STANDING),

@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from envoy.config.endpoint.v3 import endpoint_pb2
 from google.protobuf import symbol_database
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from isthmus.xds.snapshot import Resource, Type
+from isthmus.xds.decoded import MESSAGES
+from isthmus.xds.snapshot import Resource
 from isthmus.xds.sources import packed
-from tests.golden.cases import MESSAGES
 
 _ANY = "google.protobuf.Any"
 _CLASSES = symbol_database.Default()
@@ -23,9 +22,8 @@ _CLASSES = symbol_database.Default()
 
 def bare(resources: Iterable[Resource]) -> Callable[[], list[bytes]]:
     """Builds and serializes the messages of these resources (not the agent's JSON); compared with their bytes once."""
-    known = MESSAGES | {Type.ENDPOINTS: endpoint_pb2.ClusterLoadAssignment}
-    listed = [r for r in resources if r.type in known]
-    messages = [known[r.type].FromString(r.body) for r in listed]
+    listed = [r for r in resources if r.type in MESSAGES]
+    messages = [MESSAGES[r.type].FromString(r.body) for r in listed]
     source = _Source(messages)
     steps = [eval(f"lambda: {source.of(m)}", source.names) for m in messages]  # noqa: S307 - source of our own
 

@@ -4,8 +4,9 @@ One step of a mesh at a time (the mesh's advisory lock), in one transaction: off
 or not at all. A phase that changes nothing for any cluster is passed over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -16,7 +17,8 @@ from isthmus.store import tables
 from isthmus.store.deliveries import Deliveries
 from isthmus.store.rollouts import RUNNING, Rollouts
 from isthmus.store.snapshots import Snapshots
-from isthmus.xds.snapshot import NOTHING, Manifest, Phase, compose
+from isthmus.xds.overlap import differing, overlap
+from isthmus.xds.snapshot import NOTHING, Manifest, Phase
 
 
 class Step:
@@ -64,15 +66,36 @@ class Step:
         return [self._deliveries.standing(row) for row in rows]
 
     def _enter(self, rollout: tables.Rollout, revision: tables.Revision, phase: Phase) -> None:
-        """Offer the phase to every cluster for which it changes something."""
+        """Offer the phase to every cluster for which it changes something, or which owes an answer to the same."""
         rollout.phase, rollout.phase_at = phase, self._now
-        for text, line in sorted(rollout.plan["clusters"].items()):
-            cluster = UUID(text)
-            after = self._snapshots.manifest(cluster, line["after"])
-            content = compose(phase, self._before(cluster, line["before"]), after)
-            if content.version != self._deliveries.offered(cluster).version:
+        owing = self._owing(rollout) if phase is Phase.EXPAND else ()
+        for cluster, line in _lines(rollout):
+            content = self._composed(phase, cluster, line)
+            if content.version != self._deliveries.offered(cluster).version or cluster in owing:
                 self._deliveries.offer(cluster, rollout.revision, phase, content)
                 revision.offered_at = revision.offered_at or self._now
+
+    def _owing(self, rollout: tables.Rollout) -> Collection[UUID]:
+        """Clusters that were overtaken while they expanded, if callers are to move once they have.
+
+        If not, nothing relies on their answer, and waiting for it would keep what is stuck from being taken back.
+        """
+        expanding = [cluster for cluster, _ in _lines(rollout) if self._owes(self._deliveries.newest(cluster))]
+        moves = (self._composed(Phase.EXPAND, *at) != self._composed(Phase.SHIFT, *at) for at in _lines(rollout))
+        return expanding if expanding and any(moves) else ()
+
+    def _owes(self, newest: tables.Delivery | None) -> bool:
+        """Whether a cluster has yet to answer to what it is to expand to."""
+        if newest is None or newest.phase != Phase.EXPAND:
+            return False
+        return self._deliveries.standing(newest).verdict is Verdict.WAITING
+
+    def _composed(self, phase: Phase, cluster: UUID, line: Mapping[str, Any]) -> Manifest:
+        """What a cluster is offered; tables that are made for the way there are stored like any other content."""
+        before, after = self._before(cluster, line["before"]), self._snapshots.manifest(cluster, line["after"])
+        content = overlap(phase, before, after, self._snapshots.read(differing(before, after)))
+        self._snapshots.add(content.tables)
+        return content.manifest
 
     def _before(self, cluster: UUID, sequence: int) -> Manifest:
         row = self._session.get(tables.Delivery, (self._org, self._mesh, cluster, sequence)) if sequence else None
@@ -86,8 +109,7 @@ class Step:
         revision.status = "halted"
         refusals = [dict(n) | {"cluster": s.cluster} for s in standings for n in s.counts.nacks]
         revision.failures = [{"code": "nack_halt", "reason": reason, "nacks": refusals}]
-        for text, line in sorted(rollout.plan["clusters"].items()):
-            cluster = UUID(text)
+        for cluster, line in _lines(rollout):
             before = self._before(cluster, line["before"])
             if before.version != self._deliveries.offered(cluster).version:
                 self._deliveries.offer(cluster, rollout.revision, Phase.CONTRACT, before)
@@ -111,6 +133,11 @@ class Step:
         last = [r for r in rows if r.phase == Phase.SHIFT] or rows
         revision.sent_at = max((r.sent_at for r in last if r.sent_at), default=None)
         revision.acked_at = max((r.acked_at for r in last if r.acked_at), default=None)
+
+
+def _lines(rollout: tables.Rollout) -> Sequence[tuple[UUID, Mapping[str, Any]]]:
+    """Each cluster, and what is planned for it."""
+    return [(UUID(text), line) for text, line in sorted(rollout.plan["clusters"].items())]
 
 
 def _evidence(standings: Sequence[Standing]) -> dict[str, object]:

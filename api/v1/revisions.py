@@ -52,7 +52,8 @@ async def get_rollout(calling: Calling, mesh: MeshRef, number: Number) -> dict[s
     return await calling.run(lambda session: _rollout(session, calling, calling.mesh(session, mesh), number))
 
 
-def _row(session: Session, calling: Call, mesh: tables.Mesh, number: int) -> tables.Revision:
+def found(session: Session, calling: Call, mesh: tables.Mesh, number: int) -> tables.Revision:
+    """A mesh's revision; NotFound."""
     row = Revisions(session, calling.org, mesh.id).revision(number)
     if row is None:
         raise NotFound(f"mesh {mesh.name} has no revision {number}")
@@ -78,7 +79,7 @@ def _brief(mesh: tables.Mesh, row: tables.Revision) -> dict[str, Any]:
 
 
 def _whole(session: Session, calling: Call, mesh: tables.Mesh, number: int) -> dict[str, Any]:
-    row = _row(session, calling, mesh, number)
+    row = found(session, calling, mesh, number)
     deliveries = Deliveries(session, calling.org, mesh.id)
     last = {d.cluster_id: d for d in deliveries.of_revision(number)}
     standings = [(d, deliveries.standing(d)) for d in last.values()]
@@ -123,7 +124,7 @@ def _proxies(standings: Sequence[Standing]) -> dict[str, int]:
 
 
 def _rollout(session: Session, calling: Call, mesh: tables.Mesh, number: int) -> dict[str, Any]:
-    _row(session, calling, mesh, number)
+    found(session, calling, mesh, number)
     row = Rollouts(session, calling.org, mesh.id).get(number)
     if row is None:
         raise NotFound(f"revision {number} of mesh {mesh.name} was never rolled out by itself")

@@ -1,1 +1,1 @@
-"""How an Envoy of ours is started: bootstrap, images and manifests, the same for every role."""
+"""How an Envoy of ours is started (bootstrap, images, manifests), and what one says of views without running them."""

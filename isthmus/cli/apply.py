@@ -4,14 +4,12 @@ Native documents of one mesh go in one request, so they are one revision; App Me
 because that is what they mean. What is already so is left alone.
 """
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from isthmus.cli import definitions
 from isthmus.cli.output import Form, Output
-
-SUFFIXES = (".yaml", ".yml", ".json", ".jsonl")
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("apply")
     def apply(
-        file: Annotated[Path, typer.Option("--file", "-f", help="a file, or a directory of them", exists=True)],
+        file: definitions.File,
         mesh: Annotated[str | None, typer.Option(help="the mesh that loose documents belong to")] = None,
         output: Output = Form.TABLE,
     ) -> None:
@@ -27,14 +25,9 @@ def register(app: typer.Typer) -> None:
         from isthmus.cli import applying  # heavy, only when run
         from isthmus.cli.client import Client
 
-        entries = [entry for path in _files(file) for entry in applying.read(path)]
+        entries = [entry for path in definitions.files(file) for entry in definitions.read(path)]
         with Client.found() as client:
             _show([row.json() for row in applying.apply(client, entries, mesh)], output)
-
-
-def _files(path: Path) -> list[Path]:
-    """The files to read, in the order of their names."""
-    return sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES) if path.is_dir() else [path]
 
 
 def _show(results: list[dict[str, Any]], output: Form) -> None:

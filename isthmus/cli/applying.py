@@ -8,16 +8,14 @@ What is already so is left alone, so applying twice is applying once.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from isthmus.cli import urls
 from isthmus.cli.client import Client, fail
-from isthmus.errors import Invalid
 from isthmus.model.calls import Call
 from isthmus.model.definition import Definition
 from isthmus.model.document import Document, Key
-from isthmus.model.files import Entry, read_file
+from isthmus.model.files import Entry
 
 NEW = {"If-None-Match": "*"}
 THERE = {"If-Match": "*"}
@@ -44,16 +42,6 @@ class Row:
             "result": self.result,
             "revision": self.revision,
         }
-
-
-def read(path: Path) -> list[Entry]:
-    """Everything in a file. Violations are told with the file's name."""
-    try:
-        return list(read_file(path.read_text(encoding="utf-8")))
-    except Invalid as invalid:
-        raise Invalid(v.under(f"{path}:") for v in invalid.violations) from None
-    except UnicodeDecodeError as wrong:
-        raise Invalid.one(f"{path}:", "not_utf8", f"is not UTF-8: {wrong.reason} at byte {wrong.start}") from None
 
 
 def apply(client: Client, entries: Sequence[Entry], mesh: str | None = None) -> list[Row]:

@@ -1,4 +1,4 @@
-"""`isthmus rollout status`: how live a revision is, and waiting until it is."""
+"""`isthmus rollout status|snapshot`: how live a revision is, waiting until it is, and what it became for Envoy."""
 
 import time
 from typing import Annotated, Any
@@ -40,6 +40,30 @@ def register(app: typer.Typer) -> None:
         code = {"live": 0, "partly_live": 0, "halted": HALTED, "rejected": HALTED}.get(found["status"], 1)
         raise typer.Exit(code)
 
+    @group.command("snapshot")
+    def snapshot(
+        mesh: Annotated[str, typer.Argument(help="the mesh")],
+        cluster: Annotated[str, typer.Option(help="for which cluster")],
+        revision: Annotated[int | None, typer.Option(help="default: the newest")] = None,
+        view: Annotated[str | None, typer.Option(help="print all that Envoys with this view are told, as JSON")] = None,
+        output: Output = Form.TABLE,
+    ) -> None:
+        """Show what a revision became for a cluster: its views, or all that is in one."""
+        from isthmus.cli import urls  # heavy, only when run
+        from isthmus.cli.client import Client
+
+        path = urls.mesh(mesh)
+        with Client.found() as client:
+            number = revision if revision is not None else client.get(path)["meta"]["head"]
+            asked = {"cluster": cluster} | ({"view": view} if view is not None else {})
+            found = client.get(f"{path}/revisions/{number}/snapshot?{urls.query(asked)}")
+        if view is not None or output is Form.JSON:
+            show_json(found)
+        else:
+            typer.echo(f"revision {number} in cluster {cluster}: version {found['version']}")
+            rows = [(v["view"], v["serving"], v["calling"], v["version"]) for v in found["views"]]
+            show_table(("VIEW", "SERVING", "CALLING", "VERSION"), rows)
+
 
 def _show(found: dict[str, Any], output: Form) -> None:
     if output is Form.JSON:
@@ -58,6 +82,12 @@ def _show(found: dict[str, Any], output: Form) -> None:
     for straggler in found["stragglers"]:
         typer.echo(f"waiting for {straggler['proxy']} in {straggler['cluster']}")
     for nack in found["nacks"]:
-        typer.echo(f"{nack['proxy']} in {nack['cluster']} refused {nack['type']} {nack['name']}: {nack['message']}")
+        typer.echo(f"{nack['proxy']} in {nack['cluster']} refused {_refused(nack)}: {nack['message']}")
     for failure in found["failures"]:
         typer.echo(f"{failure['code']}: {failure['reason']}")
+
+
+def _refused(nack: dict[str, Any]) -> str:
+    """What was refused, and whose words it is made of, as far as the API knows."""
+    made = nack.get("resource")
+    return f"{nack['type']} {nack['name']}" + (f" (of {made['kind']} {made['name']})" if made else "")

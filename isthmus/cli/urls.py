@@ -1,6 +1,7 @@
 """urls: where a thing of a mesh is in `/v1`: the registry of kinds says its collection, names are escaped."""
 
-from urllib.parse import quote
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
 
 from isthmus.model.key import Key
 from isthmus.model.kind import ResourceKind
@@ -11,6 +12,11 @@ from isthmus.model.structure import Structure
 def part(name: str) -> str:
     """A name as one segment of a path."""
     return quote(name, safe="")
+
+
+def query(asked: Mapping[str, str]) -> str:
+    """What stands after the question mark."""
+    return urlencode(asked, quote_via=quote)
 
 
 def mesh(name: str) -> str:

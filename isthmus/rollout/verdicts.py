@@ -30,7 +30,7 @@ class Counts:
     acked: int = 0
     lost: int = 0
     stragglers: tuple[str, ...] = ()
-    nacks: tuple[Mapping[str, str], ...] = ()
+    nacks: tuple[Mapping[str, Any], ...] = ()
     last_ack: float = 0.0
 
     @property

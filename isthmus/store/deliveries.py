@@ -4,7 +4,8 @@ The newest row of a (mesh, cluster) is what the cluster is to have; the rows bef
 next rollout. Sequences come from the cluster's row, so all that a cluster is sent has one order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from isthmus.rollout.verdicts import Counts, Standing, total
 from isthmus.store import tables
+from isthmus.xds.origins import Known, origin, told
 from isthmus.xds.snapshot import NOTHING, Manifest, Phase
 
 REPLICA_FRESH = timedelta(seconds=15)
@@ -97,11 +99,22 @@ class Deliveries:
         return Standing(name, delivery.applied_at is not None, delivery.expected, self.counts(delivery))
 
     def counts(self, delivery: tables.Delivery) -> Counts:
-        """The delivery's proxies, summed."""
+        """The delivery's proxies, summed; each refusal with its view and the document that made what was refused."""
         speaking = set(self._speaking(delivery.cluster_id))
-        return total(
-            view for replica, views in delivery.views.items() if replica in speaking for view in views.values()
+        counts = total(
+            said | {"nacks": [{"view": view} | nack for nack in said["nacks"]]}
+            for replica, views in delivery.views.items()
+            if replica in speaking
+            for view, said in views.items()
         )
+        return replace(counts, nacks=tuple(self._traced(delivery, counts.nacks))) if counts.nacks else counts
+
+    def _traced(self, delivery: tables.Delivery, nacks: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """Refusals with `resource: {kind, name}`, null for a name that this release does not make."""
+        mesh = self._session.get_one(tables.Mesh, (self._org, self._mesh))
+        known = Known.by(mesh.name, mesh.id, Manifest.parse(delivery.manifest))
+        for nack in nacks:
+            yield dict(nack) | {"resource": told(origin(nack["name"], nack["view"], known))}
 
     def _speaking(self, cluster: UUID) -> Sequence[str]:
         row = tables.Replica

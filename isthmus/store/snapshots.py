@@ -1,6 +1,6 @@
 """snapshots: compiled content, written once under its digest and read by it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,8 +8,15 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from isthmus.errors import NotFound
 from isthmus.store import tables
-from isthmus.xds.snapshot import Manifest, Resource
+from isthmus.xds.snapshot import Manifest, Resource, Type
+
+
+class NotCompiled(NotFound):
+    """A revision has no snapshot (yet): a newer one came before it was compiled, or its compile has yet to end."""
+
+    code = "not_compiled"
 
 
 class Snapshots:
@@ -30,11 +37,7 @@ class Snapshots:
 
         `new`: at least the bodies in it that are not stored yet. `manifest` is asked for only if it is not either.
         """
-        rows = [
-            {"org_id": self._org, "version": r.ref.version, "type": r.type, "name": r.name, "body": r.body} for r in new
-        ]
-        if rows:
-            self._session.execute(insert(tables.ResourceBody).on_conflict_do_nothing(), rows)
+        self.add(new)
         if self._session.get(tables.Snapshot, (self._org, self._mesh, cluster, version)) is None:
             row = {
                 "org_id": self._org,
@@ -46,6 +49,39 @@ class Snapshots:
             }
             self._session.execute(insert(tables.Snapshot).values(row).on_conflict_do_nothing())
         return version
+
+    def of_revision(self, number: int, cluster: UUID) -> tables.Snapshot:
+        """What a revision that exists became for a cluster. NotCompiled, or NotFound if it was not for that cluster."""
+        row = tables.Rollout
+        mine = (row.org_id == self._org, row.mesh_id == self._mesh, row.revision >= number)
+        rollout = self._session.scalars(select(row).where(*mine).order_by(row.revision).limit(1)).first()
+        if rollout is None:
+            raise NotCompiled(f"revision {number} is not compiled yet")
+        if rollout.revision != number:
+            detail = f"revision {number} was never compiled: revision {rollout.revision} superseded it before"
+            raise NotCompiled(detail)
+        line = rollout.plan["clusters"].get(str(cluster))
+        if line is None:
+            raise NotFound(f"revision {number} had nothing to do with this cluster")
+        return self._session.get_one(tables.Snapshot, (self._org, self._mesh, cluster, line["after"]))
+
+    def bodies(self, manifest: Manifest, view: str) -> Mapping[str, Resource]:
+        """The resources of one view by version."""
+        return self.read([ref.version for ref in manifest.refs(view)])
+
+    def add(self, resources: Sequence[Resource]) -> None:
+        """Store bodies, each once."""
+        rows = [
+            {"org_id": self._org, "version": r.ref.version, "type": r.type, "name": r.name, "body": r.body}
+            for r in resources
+        ]
+        if rows:
+            self._session.execute(insert(tables.ResourceBody).on_conflict_do_nothing(), rows)
+
+    def read(self, versions: Collection[str]) -> Mapping[str, Resource]:
+        """Stored bodies by version; those that are not there are left out."""
+        rows = bodies(self._session, self._org, sorted(versions)) if versions else ()
+        return {row.version: Resource(Type(row.type), row.name, row.body) for row in rows}
 
     def manifest(self, cluster: UUID, version: str) -> Manifest:
         """A stored snapshot's manifest; LookupError if there is none, which is our bug."""

@@ -63,15 +63,20 @@ def _of_view(
 
 
 def _missing(ref: Ref, needed: Iterable[Wanted], reach: set[tuple[str, str]]) -> Iterator[str]:
-    for wanted in needed:
-        if tuple(wanted) not in reach:
-            yield f"{ref.type} {ref.name} refers to {wanted.type} {wanted.name}, which is not within its reach"
+    for each in needed:
+        if tuple(each) not in reach:
+            yield f"{ref.type} {ref.name} refers to {each.type} {each.name}, which is not within its reach"
+
+
+def wanted(resource: Resource) -> tuple[Wanted, ...]:
+    """What a resource refers to by name."""
+    read = _READERS.get(resource.type)
+    return tuple(read(resource.body)) if read else ()
 
 
 def _wants(ref: Ref, bodies: Mapping[str, Resource], known: dict[str, tuple[Wanted, ...]]) -> tuple[Wanted, ...]:
     if ref.version not in known:
-        read = _READERS.get(Type(ref.type))
-        known[ref.version] = tuple(read(bodies[ref.version].body)) if read else ()
+        known[ref.version] = wanted(bodies[ref.version])
     return known[ref.version]
 
 

@@ -2,8 +2,8 @@
 
 Envoy warms or drains whatever changes its name, so a name holds only what identifies the thing: put a weight or a
 timeout in a name and every edit of it costs the tenant their connections. Each name leads back to the resource of the
-mesh that made it, so that a NACK, a metric or a log line can be told in the tenant's words (`origin`). Names that hold
-a tenant's word escape `/` and `%` in it, so no two things share a name.
+mesh that made it, so that a NACK, a metric or a log line can be told in the tenant's words (`isthmus.xds.origins`: a
+new family needs its entry there). Names that hold a tenant's word escape `/` and `%` in it, so no two share a name.
 """
 
 XDS = "xds"
@@ -26,6 +26,9 @@ OWN_PORT = "egress/own-port"
 
 IMAGE_INBOUND = "lds_ingress_0.0.0.0_15000"
 """Where App Mesh's image takes all that comes for the application: App Mesh's own name (appmesh.md §3.1)."""
+
+OTHERWISE = "otherwise"
+"""The virtual host of `outbound` for names that no service has."""
 
 NOWHERE = "nowhere"
 """A cluster that is never defined: `tcp_proxy` demands a name even where `sni_cluster` chooses, or nothing does."""
@@ -114,6 +117,11 @@ def slot(listener: str, layer: str, name: str) -> str:
     return f"{listener}/{layer}/{name}"
 
 
+def slot_listener(name: str) -> str:
+    """The listener of a slot."""
+    return name.rsplit("/", 2)[0]
+
+
 def east_west_chain(label: str) -> str:
     """One mesh's chain of an east-west gateway, which serves several meshes; `label` is `values.mesh_label`."""
     return f"{EAST_WEST}/{label}"
@@ -122,6 +130,11 @@ def east_west_chain(label: str) -> str:
 def stat(name: str) -> str:
     """A name in statistics: a dot there would begin another metric (envoy.md §15)."""
     return name.replace("%", "%25").replace(".", "%2E")
+
+
+def of_stat(text: str) -> str:
+    """The inverse of `stat`."""
+    return text.replace("%2E", ".").replace("%25", "%")
 
 
 def listened_port(name: str, of: str) -> int | None:
@@ -137,26 +150,3 @@ def connected_port(name: str) -> int | None:
     kind, _, port = rest.partition("/")
     said = port.partition("/")[0] if (head, kind) == (OUTBOUND, "tcp") else port if head == "tcp" else ""
     return int(said) if said.isdigit() else None
-
-
-ORIGINS = {
-    "node": "VirtualNode",
-    "service": "VirtualService",
-    "tcp": "VirtualService",
-    "route": "Route",
-    "gateway-route": "GatewayRoute",
-    "peer": "Attachment",
-    "to": "Attachment",
-}
-
-
-def origin(name: str) -> tuple[str, str] | None:
-    """What in the mesh made a name: its kind and its key's text; None where the view says it (`inbound/80`)."""
-    head, _, rest = name.partition("/")
-    kind = ORIGINS.get(head)
-    if kind is None or not rest:
-        return None
-    if kind in ("Route", "GatewayRoute"):
-        parent, _, child = rest.partition("/")
-        return kind, f"{parent}/{plain(child)}"
-    return kind, plain(rest.partition("/")[0])

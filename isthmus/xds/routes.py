@@ -99,9 +99,9 @@ def inside(by_header: Iterable[bytes]) -> Resource:
 
 
 def _otherwise(routes: Iterable[bytes]) -> bytes:
-    nothing = _answered("outbound", 404, NO_SUCH_SERVICE).SerializeToString(deterministic=True)
+    nothing = _answered(names.OUTBOUND, 404, NO_SUCH_SERVICE).SerializeToString(deterministic=True)
     listed = (field(_ROUTES, route) for route in (*routes, nothing))
-    return b"".join((field(_NAME, b"otherwise"), field(_DOMAINS, b"*"), *listed))
+    return b"".join((field(_NAME, names.OTHERWISE.encode()), field(_DOMAINS, b"*"), *listed))
 
 
 def _table(hosts: Iterable[bytes]) -> Resource:

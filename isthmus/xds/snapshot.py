@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
+from isthmus.xds import names
+
 
 class Type(StrEnum):
     """What a resource is. The first six are Envoy's; the rest are read by the agent (view `agent`), as JSON."""
@@ -200,10 +202,22 @@ class Phase(StrEnum):
     CONTRACT = "contract"
 
 
-def _union(old: tuple[Ref, ...], new: tuple[Ref, ...]) -> tuple[Ref, ...]:
-    """Both, by name; where both have a name the new content stands, which the compiler keeps a superset in effect."""
-    merged = {(r.type, r.name): r for r in (*old, *new)}
-    return tuple(sorted(merged.values()))
+def union(old: Iterable[Ref], new: Iterable[Ref]) -> tuple[Ref, ...]:
+    """Both, by name; where both have a name the new content stands, which the compiler keeps a superset in effect.
+
+    What a listener refers to comes with it: where the new listener needs less (a port that spoke HTTP and speaks TCP),
+    nobody would ask for the rest, and what nobody asks for is never acknowledged.
+    """
+    fresh = {(r.type, r.name): r for r in new}
+    kept = {(r.type, r.name): r for r in old if (Type.LISTENER, _listener_of(r)) not in fresh}
+    return tuple(sorted((kept | fresh).values()))
+
+
+def _listener_of(ref: Ref) -> str | None:
+    """The listener that a route table or a filter belongs to."""
+    if ref.type == Type.EXTENSION:
+        return names.slot_listener(ref.name)
+    return ref.name if ref.type == Type.ROUTES else None
 
 
 def compose(phase: Phase, old: Manifest, new: Manifest) -> Manifest:
@@ -217,7 +231,10 @@ def compose(phase: Phase, old: Manifest, new: Manifest) -> Manifest:
     views = {}
     for view in sorted({*old.views, *new.views}):
         before, after = old.views.get(view, Parts()), new.views.get(view, Parts())
-        serving = _union(before.serving, after.serving)
+        if before == after:
+            views[view] = after
+            continue
+        serving = union(before.serving, after.serving)
         taken = {(r.type, r.name) for r in serving}
         calling = before.calling if phase is Phase.EXPAND else after.calling
         views[view] = Parts(serving, tuple(r for r in calling if (r.type, r.name) not in taken))

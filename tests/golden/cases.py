@@ -14,28 +14,18 @@ from typing import Any
 from uuid import UUID
 
 import yaml
-from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import extension_pb2
-from envoy.config.listener.v3 import listener_pb2
-from envoy.config.route.v3 import route_pb2
-from google.protobuf import json_format
 
 from isthmus.ir.surroundings import ClusterFacts, Surroundings
 from isthmus.model import check
 from isthmus.model.definition import Definition, parse_definition
 from isthmus.values import mesh_label
 from isthmus.xds.compile import Compiled, compile_mesh
-from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, Type, view_id
+from isthmus.xds.decoded import decoded
+from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
 
 HERE = Path(__file__).parent
 MESH_ID = UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff")
 REGIONS = {"east": "us-east-1", "west": "eu-west-1", "north": "us-east-1"}
-MESSAGES = {
-    Type.CLUSTER: cluster_pb2.Cluster,
-    Type.LISTENER: listener_pb2.Listener,
-    Type.ROUTES: route_pb2.RouteConfiguration,
-    Type.EXTENSION: extension_pb2.TypedExtensionConfig,
-}
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,8 @@ class Case:
 
     def write(self, shown: Mapping[str, Any]) -> None:
         kept = {k: v for k, v in self.said.items() if k not in ("envoy", "ineffective")}
-        text = yaml.safe_dump(kept | dict(shown), sort_keys=False, width=118, default_flow_style=None)
+        plain = json.loads(json.dumps(kept | dict(shown)))  # protobuf gives OrderedDicts, unknown to YAML
+        text = yaml.safe_dump(plain, sort_keys=False, width=118, default_flow_style=None)
         self.path.write_text(text)
 
 
@@ -127,12 +118,3 @@ def _packed(body: Any, message: str) -> Iterator[Any]:  # noqa: ANN401 - JSON
     elif isinstance(body, dict | list):
         for each in body.values() if isinstance(body, dict) else body:
             yield from _packed(each, message)
-
-
-def decoded(resource: Resource) -> Any:  # noqa: ANN401 - JSON
-    """A resource as JSON, in proto's own field names."""
-    message = MESSAGES.get(resource.type)
-    if message is None:
-        return yaml.safe_load(resource.body)
-    text = json_format.MessageToJson(message.FromString(resource.body), preserving_proto_field_name=True)
-    return json.loads(text)

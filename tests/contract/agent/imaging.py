@@ -188,19 +188,24 @@ class Image:
         return [resource.value for resource in of[-1].resources] if of else []
 
     async def everything(self) -> None:
-        """Ask for all that clusters, listeners and route tables refer to, as Envoy does."""
-        await self.got(Type.LISTENER, b"")
+        """Ask for all that clusters, listeners and route tables refer to, as Envoy does.
+
+        `outbound` comes last: it names a cluster, so it waits until that is acknowledged.
+        """
+        await self.got(Type.LISTENER, b"outbound/http/fence")
         await self.got(Type.CLUSTER, b"")
         managers = [
             hcm_pb2.HttpConnectionManager.FromString(each.typed_config.value)
             for body in self.bodies(Type.LISTENER)
             for chain in listener_pb2.Listener.FromString(body).filter_chains
             for each in chain.filters
+            if each.typed_config.Is(hcm_pb2.HttpConnectionManager.DESCRIPTOR)
         ]
-        slots = [f.name for manager in managers for f in manager.http_filters if f.HasField("config_discovery")]
-        self.ask(Type.ENDPOINTS, *(cluster_pb2.Cluster.FromString(b).name for b in self.bodies(Type.CLUSTER)))
-        self.ask(Type.EXTENSION, *slots)
-        self.ask(Type.ROUTES, *(manager.rds.route_config_name for manager in managers))
+        slots = {f.name for manager in managers for f in manager.http_filters if f.HasField("config_discovery")}
+        clusters = map(cluster_pb2.Cluster.FromString, self.bodies(Type.CLUSTER))
+        self.ask(Type.ENDPOINTS, *(each.name for each in clusters if each.type == cluster_pb2.Cluster.EDS))
+        self.ask(Type.EXTENSION, *sorted(slots))
+        self.ask(Type.ROUTES, *sorted({manager.rds.route_config_name for manager in managers}))
 
     async def got(self, kind: Type, what: bytes) -> bytes:
         """A resource of a type that has this in it, among all that came."""

@@ -17,7 +17,7 @@ from isthmus.xds.snapshot import NOTHING, Phase
 from tests.contract.api.conftest import NEW
 
 URL = "/v1/meshes/shop"
-NACK = {"proxy": "blue-2", "type": "routes", "name": "r", "message": "no such filter", "version": "v1"}
+NACK = {"proxy": "a-2", "type": "rds", "name": "inbound/80", "message": "no such filter", "version": "v1"}
 
 
 @pytest.fixture
@@ -55,8 +55,9 @@ def offered(database: Database, org: UUID, clusters: dict[str, Any], mesh: UUID,
 async def test_a_revision_is_counted_proxy_by_proxy(shop: httpx.AsyncClient, database: Database, org: UUID) -> None:
     clusters = {c["name"]: c for c in (await shop.get("/v1/clusters")).json()["items"]}
     mesh = UUID((await shop.get(URL)).json()["meta"]["uid"])
-    refused = said(3, 1, stragglers=["blue-1"], nacks=[NACK])
-    offered(database, org, clusters, mesh, {"east": {"node/a": said(2, 2, last_ack=1.0)}, "west": {"node/a": refused}})
+    refused = said(3, 1, stragglers=["blue-1"], nacks=[NACK, NACK | {"name": "ours no more"}])
+    taken = said(2, 2, last_ack=1.0)
+    offered(database, org, clusters, mesh, {"east": {"node/a@1.40": taken}, "west": {"node/a@1.40": refused}})
     answer = (await shop.get(f"{URL}/revisions/1")).json()
     assert answer["proxies"] == {"connected": 5, "acked": 3, "nacked": 1, "lost": 0, "deferred": 0, "unproven": 0}
     assert [(c["cluster"], c["verdict"], c["acked"], c["connected"]) for c in answer["clusters"]] == [
@@ -64,8 +65,12 @@ async def test_a_revision_is_counted_proxy_by_proxy(shop: httpx.AsyncClient, dat
         ("west", "nacked", 1, 3),
     ]
     assert answer["stragglers"] == [{"cluster": "west", "proxy": "blue-1"}]
-    assert answer["nacks"] == [{"cluster": "west"} | NACK]
-    assert answer["clusters"][0]["views"] == {"node/a": "v1"}
+    whose = {"cluster": "west", "view": "node/a@1.40"}
+    assert answer["nacks"] == [
+        whose | NACK | {"resource": {"kind": "VirtualNode", "name": "a"}},
+        whose | NACK | {"name": "ours no more", "resource": None},
+    ]
+    assert answer["clusters"][0]["views"] == {"node/a@1.40": "v1"}
     assert answer["times"].keys() == {"accepted", "compiled", "preflighted", "offered", "sent", "acked"}
     assert answer["commit_to_last_ack_ms"] > 0
     rollout = (await shop.get(f"{URL}/rollouts/1")).json()

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from isthmus.model.operations.words import APP_MESH_KINDS
-from tests.contract.appmesh.making import Maker, Neighbour
+from tests.contract.appmesh.making import TEXTS, Maker, Neighbour
 from tests.contract.aws_model import SHAPES
 
 Json = Any
@@ -20,6 +20,7 @@ Json = Any
 LONGEST_SECONDS = 9_223_372_036
 """What Envoy can hold of a duration."""
 REGEXES = ("a", "^/v[0-9]+/.*$", "(red|blue)?", "[^/]*", r"\d+\.\d+", "(?i)x{1,20}", ".")
+LOG_FORMATS = ("%PROTOCOL%", "%REQ(X-A?:PATH):9% %RESPONSE_CODE%\n", "100%%", "[%START_TIME(%s.%3f)%]")
 EVENTS = ("server-error", "gateway-error", "client-error", "stream-error")
 PROTOCOLS = {"grpcRoute": "grpc", "http2Route": "http2", "httpRoute": "http", "tcpRoute": "tcp"}
 GATEWAY_ROUTES = ("grpcRoute", "http2Route", "httpRoute")
@@ -80,6 +81,12 @@ def header(shape: str) -> Callable[[Maker], Json]:
 def regex(maker: Maker) -> str:
     """One of RE2's, of any length."""
     return maker.text(1, 255, ("a", "b0")) if maker.chance(30) else str(maker.one(REGEXES))
+
+
+def log_format(longest: int) -> Callable[[Maker], Json]:
+    """One that Envoy takes, of any length."""
+    letters = [text for text in TEXTS if "%" not in text]
+    return lambda maker: maker.text(1, longest, letters, begin=maker.one(("", *LOG_FORMATS)))
 
 
 def path_match(maker: Maker) -> Json:
@@ -297,9 +304,11 @@ BY_HAND: Mapping[str, Callable[[Maker], Json]] = {
     "HttpRetryPolicy": retry("HttpRetryPolicy"),
     "HttpRetryPolicyEvent": lambda maker: maker.one(EVENTS),
     "HttpRouteMatch": http_match("HttpRouteMatch"),
+    "JsonValue": log_format(100),
     "MatchRange": match_range,
     "QueryParameterName": lambda maker: maker.text(1, 1024).encode()[:1024].decode(errors="ignore"),
     "RouteSpec": route,
+    "TextFormat": log_format(1000),
     "VirtualGatewaySpec": virtual_gateway,
     "VirtualNodeSpec": virtual_node,
     "VirtualRouterSpec": virtual_router,

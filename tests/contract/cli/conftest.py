@@ -51,16 +51,14 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def isthmus(
-    url: str, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """Runs `isthmus` with these arguments, signed in unless told otherwise. In this process, which starts only once."""
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `isthmus` with these arguments, where there is no control plane. In this process, which starts only once."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("COLUMNS", "200")
+    for name in ("ISTHMUS_API", "ISTHMUS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
 
-    def run(*arguments: object, signed_in: bool = True) -> Ran:
-        for name, value in (("ISTHMUS_API", url), ("ISTHMUS_TOKEN", token)):
-            monkeypatch.setenv(name, value) if signed_in else monkeypatch.delenv(name, raising=False)
+    def run(*arguments: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["isthmus", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
@@ -68,5 +66,17 @@ def isthmus(
         if isinstance(code, str):  # the interpreter prints it
             return Ran(1, printed.out, f"{printed.err}{code}\n")
         return Ran(code or 0, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def isthmus(url: str, token: str, offline: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same, signed in unless told otherwise."""
+
+    def run(*arguments: object, signed_in: bool = True) -> Ran:
+        for name, value in (("ISTHMUS_API", url), ("ISTHMUS_TOKEN", token)):
+            monkeypatch.setenv(name, value) if signed_in else monkeypatch.delenv(name, raising=False)
+        return offline(*arguments)
 
     return run

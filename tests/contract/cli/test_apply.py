@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.cli import applying
+from isthmus.cli import applying, definitions
 from isthmus.cli.client import Client
 from tests.contract.api.conftest import Counts
 from tests.contract.cli.conftest import Run
@@ -145,7 +145,7 @@ def test_what_is_wrong_is_told_by_file_and_field(
 @pytest.mark.skipif(not CALLS.is_dir(), reason="../shared is absent")
 @pytest.mark.parametrize("script", sorted(p.name for p in CALLS.glob("*.up.jsonl")) or ["none"])
 def test_every_script_of_the_corpus_applies(client: Client, script: str) -> None:
-    entries = applying.read(CALLS / script)
+    entries = definitions.read(CALLS / script)
     first = applying.apply(client, entries)
     assert {row.result for row in first} == {"created"}
     assert len(first) == len(entries)
@@ -157,7 +157,7 @@ def test_every_script_of_the_corpus_applies(client: Client, script: str) -> None
 @pytest.mark.parametrize("script", sorted(p.name for p in CALLS.glob("*.down.jsonl")) or ["none"])
 def test_every_script_of_the_corpus_can_be_taken_down(client: Client, script: str) -> None:
     name = script.partition(".")[0]
-    applying.apply(client, applying.read(CALLS / f"{name}.up.jsonl"))
-    rows = applying.apply(client, applying.read(CALLS / script))
+    applying.apply(client, definitions.read(CALLS / f"{name}.up.jsonl"))
+    rows = applying.apply(client, definitions.read(CALLS / script))
     assert {row.result for row in rows} <= {"deleted", "unchanged"}
     assert list(client.listed("/meshes")) == []

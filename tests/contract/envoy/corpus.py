@@ -6,14 +6,15 @@ of it is compiled.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from isthmus.imports.crd import read_crds
-from isthmus.model.calls import Call
 from isthmus.model.definition import Definition
-from isthmus.model.document import Document, Key
-from isthmus.model.files import read_file
+from isthmus.model.document import Document
+from isthmus.model.files import Entry, read_file
+from isthmus.model.gathered import gathered
 from tests import build
 
 Json = Any
@@ -28,35 +29,30 @@ def after_each_script() -> Iterator[Named]:
     scripts = sorted((CORPUS / "calls").glob("*.jsonl"))
     for scenario in sorted({path.name.partition(".")[0] for path in scripts}):
         mine = [path for path in scripts if path.name.partition(".")[0] == scenario]
-        documents: dict[Key, Document] = {}
+        calls: list[Entry] = []
         for path in sorted(mine, key=lambda path: (rank.get(path.name.split(".")[1], 1), path.name)):
-            for call in read_file(path.read_text()):
-                assert isinstance(call, Call)
-                _change(documents, call)
-            yield f"calls/{path.name}", _definition(documents.values())
+            calls += read_file(path.read_text())
+            standing = gathered(calls)
+            yield f"calls/{path.name}", _attached(next(iter(standing.values()), Definition("nothing")))
 
 
-def _change(documents: dict[Key, Document], call: Call) -> None:
-    if call.document is not None:
-        documents[call.key] = call.document
-    else:
-        documents.pop(call.key, None)
-
-
-def _definition(documents: Iterator[Document] | Any) -> Definition:  # noqa: ANN401 - any iterable
-    """A mesh of these in two clusters; its own document is its spec."""
-    listed = {each.key: each for each in (*ATTACHED, *documents)}
-    meshes = [each for key, each in listed.items() if key.kind == "Mesh"]
-    spec: Json = meshes[0].spec if meshes else {}
-    kept = {key: each for key, each in listed.items() if key.kind != "Mesh"}
-    return Definition("corpus", spec, documents=kept) if meshes else Definition("corpus", documents=kept)
+def _attached(definition: Definition) -> Definition:
+    return replace(definition, documents={each.key: each for each in ATTACHED} | dict(definition.documents))
 
 
 def spec_files() -> Iterator[Named]:
     """Each file that `aws appmesh … --cli-input-json` takes."""
     for path in sorted((CORPUS / "json").rglob("*.json")):
         said = json.loads(path.read_text())
-        yield str(path.relative_to(CORPUS)), _definition(_with_neighbours(path.stem, said))
+        yield str(path.relative_to(CORPUS)), _attached(_of_spec(path.stem, said))
+
+
+def _of_spec(stem: str, said: Json) -> Definition:
+    """A mesh of one spec and its neighbours."""
+    documents = _with_neighbours(stem, said)
+    if documents[0].key.kind == "Mesh":
+        return build.definition(spec=said.get("spec", {}))
+    return build.definition(*documents)
 
 
 def _with_neighbours(stem: str, said: Json) -> list[Document]:

@@ -124,7 +124,6 @@ class Stage:
         health = dict(self.health)
         if definition is self._definition and health == self._in_force:
             return
-        self._in_force = None
         assert check(definition) == (), "a tenant could not have said this"
         self._definition = definition
         facts = {
@@ -132,13 +131,22 @@ class Stage:
             for name, here in HERE.items()
         }
         around = Surroundings(MESH_ID, "111122223333", "us-east-1", "acme", "isthmus.internal", facts)
-        self.snapshots = {cluster: compile_mesh(definition, around, cluster).snapshot for cluster in HERE}
+        self.know({cluster: compile_mesh(definition, around, cluster).snapshot for cluster in HERE})
+        self.tell()
+        self._in_force = health
+
+    def know(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """What each cluster is to have: a definition's, or that of a phase on the way to one."""
+        self._in_force = None
+        self.snapshots = dict(snapshots)
         self._directories = {cluster: self._read(cluster) for cluster in HERE}
         self._open()
+
+    def tell(self) -> None:
+        """Until every Envoy has what is known."""
         for proxy in self.proxies:
             self.ads.give(proxy, self.resources(proxy))
         self.start()
-        self._in_force = health
 
     def start(self) -> None:
         """Start the Envoys that do not run, and wait until all are ready."""

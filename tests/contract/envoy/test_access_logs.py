@@ -2,7 +2,6 @@
 
 import json
 import re
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,13 @@ from isthmus.model.definition import Definition
 from isthmus.xds import listeners
 from isthmus.xds.localise import bound
 from tests import build
-from tests.contract.envoy.asking import PATIENCE, connected, received
-from tests.contract.envoy.stage import DOOR, HTTP, OUTBOUND, TCP, Door, Instance, Stage, inbound
+from tests.contract.envoy.asking import connected, received
+from tests.contract.envoy.stage import DOOR, HTTP, OUTBOUND, SECOND, TCP, Door, Instance, Stage
 from tests.until import until
 
 Json = Any
+RAW = "raw.local"
+"""A service of TCP."""
 
 
 class Logged(Stage):
@@ -59,10 +60,13 @@ def mesh(*, front: Json = None, blue: Json = None, gateway: Json = None) -> Defi
     said = {name: {} if log is None else {"logging": log} for name, log in (("front", front), ("blue", blue))}
     door = {} if gateway is None else {"logging": gateway}
     return build.mesh(
-        build.node("front", port=HTTP, backends=[build.SERVICE], **said["front"]),
+        build.node("front", port=HTTP, backends=[build.SERVICE, RAW], **said["front"]),
         build.node("blue", ports={HTTP: "http", TCP: "tcp"}, **said["blue"]),
         build.router(port=HTTP),
         build.route(targets=[{"virtualNode": "blue", "weight": 1, "port": HTTP}]),
+        build.router("raw", port=SECOND, protocol="tcp"),
+        build.route("raw", router="raw", targets=[{"virtualNode": "blue", "weight": 1, "port": TCP}], protocol="tcp"),
+        build.service(RAW, router="raw"),
         build.gateway(port=DOOR, **door),
         targets={"blue": 1},
         settings={"transport": "strict"},
@@ -124,11 +128,16 @@ def test_a_gateway_writes_what_comes_in_and_what_it_sends_on(stage: Logged) -> N
     assert sorted(stage.lines("edge")) == sorted(f"{p} at {what}" for p in ("/shop", "/else") for what in (came, sent))
 
 
-def test_a_tcp_port_writes_a_line_for_each_connection(stage: Logged) -> None:
-    stage.apply(mesh(blue=logging(stage.folder / "blue", text="%BYTES_RECEIVED% in, %BYTES_SENT% out, %PROTOCOL%")))
-    assert spoken(stage, b"twelve bytes") == b"twelve bytes"
-    until(lambda: len(stage.lines("blue")) == 1)
-    assert stage.lines("blue") == ["12 in, 17 out, -"], "it greets with `blue` and a newline"
+def test_each_side_of_tcp_writes_a_line_for_each_connection(stage: Logged) -> None:
+    text = "%BYTES_RECEIVED% in, %BYTES_SENT% out, %PROTOCOL%"
+    stage.apply(mesh(front=logging(stage.folder / "front", text=text), blue=logging(stage.folder / "blue", text=text)))
+    with connected(stage.addresses["front"], SECOND) as connection:
+        assert received(connection) == b"blue\n"
+        connection.sendall(b"twelve bytes")
+        assert received(connection) == b"twelve bytes"
+    for side in ("front", "blue"):
+        until(lambda side=side: len(stage.lines(side)) == 1)  # type: ignore[misc]
+        assert stage.lines(side) == ["12 in, 17 out, -"], "it greets with `blue` and a newline"
 
 
 def test_who_does_not_log_writes_nothing_and_logging_ends_when_it_is_taken_out(stage: Logged) -> None:
@@ -165,19 +174,3 @@ def test_a_log_that_cannot_be_opened_is_refused_and_the_old_listener_stays(stage
     stage.ads.refused.clear()
     stage.ads.give("front", good)
     until(lambda: stage.ads.acked("front"))
-
-
-def spoken(stage: Logged, said: bytes) -> bytes:
-    """What comes back from blue's TCP port, its greeting aside, to the node `front`."""
-    chain = stage.domains["east"].leaf(f"spiffe://{stage.domains['east'].name}/mesh/shop/node/front")
-    for name, pem in zip(("leaf", "key"), chain, strict=True):
-        (stage.folder / name).write_bytes(pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # who answers is not what this is about
-    context.set_alpn_protocols(["isthmus-tcp"])
-    context.load_cert_chain(stage.folder / "leaf", stage.folder / "key")
-    with connected(stage.addresses["blue"], inbound(TCP)) as raw, context.wrap_socket(raw) as connection:
-        connection.settimeout(PATIENCE)
-        assert received(connection) == b"blue\n"
-        connection.sendall(said)
-        return received(connection)

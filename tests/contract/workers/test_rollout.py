@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from envoy.config.route.v3 import route_pb2
 
 from gateway.proto import link_pb2 as link
 from isthmus.errors import Denied
@@ -11,6 +12,7 @@ from isthmus.model.document import Key
 from isthmus.store.database import Database
 from isthmus.store.revisions import ANY, Change, Revisions
 from isthmus.values import AgentId
+from isthmus.xds.names import MESH_SERVICE_HEADER
 from isthmus.xds.snapshot import Manifest
 from tests import build
 from tests.contract.workers.region import KEY, Region
@@ -18,6 +20,9 @@ from tests.databases import Copy
 
 FIRST = build.mesh(targets={"blue": 50, "green": 50})
 SECOND = build.mesh(targets={"blue": 90, "green": 10})
+SHAPES = [build.node("round"), build.service("shapes.local", node="round")]
+TO_COLORS = build.mesh(*SHAPES)
+TO_SHAPES = build.mesh(*SHAPES, build.gateway_route(service="shapes.local"))
 
 
 @pytest.fixture
@@ -40,6 +45,79 @@ async def test_a_changed_weight_is_offered_in_shift_alone_and_only_where_it_chan
     number = await region.bring_live(SECOND)
     assert region.status(number) == "live"
     assert {phase for phase, _ in region.offered(number)} == {"shift"}
+
+
+async def test_a_gateway_route_to_another_service_is_offered_with_both_on_the_way(region: Region) -> None:
+    await region.bring_live(TO_COLORS)
+    number = region.accept(TO_SHAPES)
+    region.compile()
+    known = []
+    for _ in range(3):
+        region.step()
+        known.append(await called_by_gateway(region, "east"))
+        for cluster in region.clusters:
+            await region.answer(cluster)
+    region.step()
+    assert known == [{build.SERVICE, "shapes.local"}, {"shapes.local", build.SERVICE}, {"shapes.local"}]
+    assert region.offered(number) == sorted((p, c) for p in ("expand", "shift", "contract") for c in region.clusters)
+    assert region.status(number) == "live"
+
+
+async def test_one_that_is_refused_on_the_way_goes_back_to_what_was_there(region: Region) -> None:
+    await region.bring_live(TO_COLORS)
+    before = (await region.feed.offers(region.agent("east")))[0].position.version
+    region.accept(TO_SHAPES)
+    region.compile()
+    region.step()
+    await region.answer("east")
+    await region.answer("west")
+    region.step()
+    await region.answer("east", acked=0, nack="no")
+    region.step()
+    assert (await region.feed.offers(region.agent("east")))[0].position.version == before
+
+
+async def test_a_phase_that_was_overtaken_before_all_had_answered_is_waited_for_where_callers_move(
+    region: Region,
+) -> None:
+    """Else the next revision, which expands to the same, would move callers to what a straggler does not have yet."""
+    await region.bring_live(TO_COLORS)
+    region.accept(TO_SHAPES)
+    region.compile()
+    region.step()
+    number = region.accept(build.mesh(*SHAPES, build.gateway_route(service="shapes.local", prefix="/shapes")))
+    region.compile()
+    region.step()
+    assert region.offered(number) == [("expand", "east"), ("expand", "west")]
+    for cluster in region.clusters:
+        await region.answer(cluster)
+    region.step()
+    assert {phase for phase, _ in region.offered(number)} == {"expand", "shift"}
+
+
+async def test_one_that_was_overtaken_and_moves_nobody_is_not(region: Region) -> None:
+    """Else what is stuck could not be taken back."""
+    await region.bring_live(TO_COLORS)
+    region.accept(TO_SHAPES)
+    region.compile()
+    region.step()
+    number = region.accept(TO_COLORS)
+    region.compile()
+    region.step()
+    assert region.offered(number) == [("contract", "east"), ("contract", "west")]
+    assert await called_by_gateway(region, "east") == {build.SERVICE}
+
+
+async def called_by_gateway(region: Region, cluster: str) -> set[str]:
+    """The services that a gateway there knows by what it is offered now, all of which its agent can fetch."""
+    (offer,) = await region.feed.offers(region.agent(cluster))
+    manifest = Manifest.parse(offer.manifest)
+    bodies = await region.feed.bodies(region.agent(cluster), sorted(manifest.versions()))
+    assert bodies.keys() == manifest.versions()
+    (table,) = (r for r in manifest.refs(f"gateway/{build.GATEWAY}@1.40") if (r.type, r.name) == ("rds", "outbound"))
+    hosts = route_pb2.RouteConfiguration.FromString(bodies[table.version].body).virtual_hosts
+    conditions = [header for host in hosts for route in host.routes for header in route.match.headers]
+    return {h.string_match.exact for h in conditions if h.name == MESH_SERVICE_HEADER}
 
 
 async def test_a_change_that_compiles_to_the_same_offers_nothing_and_is_live_at_once(region: Region) -> None:

@@ -1,9 +1,16 @@
 """Names: nothing that differs shares one, and each leads back to what made it."""
 
+from uuid import UUID
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isthmus.model.key import Key
+from isthmus.values import Sni, mesh_label, service_id
 from isthmus.xds import names
+from isthmus.xds.origins import Known, origin
+from isthmus.xds.snapshot import view_id
 
 WORD = st.text(min_size=1, max_size=12) | st.sampled_from(["a/b", "a%2Fb", "%", "/", "a/8080", "node"])
 PORT = st.integers(1, 65535)
@@ -30,11 +37,29 @@ def test_statistics_of_two_backends_never_meet(node: str, port: int, other: str,
 
 @given(WORD, WORD, PORT)
 def test_a_name_leads_back_to_the_resource_that_made_it(word: str, parent: str, port: int) -> None:
-    assert names.origin(names.backend(word, port)) == ("VirtualNode", word)
-    assert names.origin(names.service(word)) == ("VirtualService", word)
-    assert names.origin(names.service(word, port)) == ("VirtualService", word)
-    assert names.origin(names.route(parent, word)) == ("Route", f"{names.escaped(parent)}/{word}")
-    assert names.origin(names.gateway_route(parent, word)) == ("GatewayRoute", f"{names.escaped(parent)}/{word}")
+    known, view = Known("shop"), view_id("node", word, "1.40")
+    assert origin(names.backend(word, port), view, known) == Key("VirtualNode", word)
+    assert origin(names.of_stat(names.stat(names.backend(word, port))), view, known) == Key("VirtualNode", word)
+    assert origin(names.service(word), view, known) == Key("VirtualService", word)
+    assert origin(names.service(word, port), view, known) == Key("VirtualService", word)
+    assert origin(names.route(parent, word), view, known) == Key("Route", word, parent)
+    assert origin(names.gateway_route(parent, word), view, known) == Key("GatewayRoute", word, parent)
+    assert origin(names.inbound(port), view, known) == Key("VirtualNode", word)
+    assert origin(names.ingress(port), view_id("gateway", word, "1.40"), known) == Key("VirtualGateway", word)
+
+
+@given(WORD, PORT)
+def test_a_gateways_backend_leads_back_to_the_node_whose_slot_it_is(node: str, port: int) -> None:
+    mesh, view = UUID(int=7), view_id("east-west", mesh_label(UUID(int=7)), "1.40")
+    asked = Sni("aaaaaaaaaa", port, service_id(mesh, node), mesh_label(mesh)).text("mesh.example")
+    assert origin(asked, view, Known.of("shop", mesh, [node])) == Key("VirtualNode", node)
+    assert origin(asked, view, Known("shop")) is None
+    assert origin(names.EAST_WEST, view, Known("shop")) == Key("Mesh", "shop")
+
+
+@pytest.mark.parametrize("name", ["nothing/of/ours", "node", "route/r", "a.b.c.d.e.v1.x", ""])
+def test_a_name_that_is_never_made_leads_nowhere(name: str) -> None:
+    assert origin(name, view_id("node", "a", "1.40"), Known("shop")) is None
 
 
 def test_what_belongs_to_a_port_says_so() -> None:
@@ -42,12 +67,10 @@ def test_what_belongs_to_a_port_says_so() -> None:
     assert names.listened_port(names.slot(names.inbound(80), "http", "fence"), "inbound") == 80
     assert names.listened_port(names.app(80), "inbound") is None
     assert names.listened_port(names.backend("inbound", 80), "inbound") is None
-    assert names.origin(names.inbound(80)) is None
 
 
 @given(WORD, PORT)
-def test_what_belongs_to_a_tcp_port_says_so_and_leads_back(word: str, port: int) -> None:
-    assert names.origin(names.tcp(word, port)) == ("VirtualService", word)
+def test_what_belongs_to_a_tcp_port_says_so(word: str, port: int) -> None:
     assert names.connected_port(names.tcp(word, port)) == port
     assert names.connected_port(names.outbound_tcp(port)) == port
     assert names.connected_port(names.slot(names.outbound_tcp(port), "tcp", "fence")) == port

@@ -8,9 +8,10 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from google.protobuf import json_format
 
 from isthmus.xds.aws_image import compose_gateway, compose_node
+from isthmus.xds.decoded import decoded
 from isthmus.xds.oldest import NEWER, OLDEST
 from isthmus.xds.snapshot import Resource, Snapshot, Type
-from tests.golden.cases import Case, cases, decoded, resources
+from tests.golden.cases import Case, cases, resources
 
 ALL = list(cases())
 

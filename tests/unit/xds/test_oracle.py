@@ -15,8 +15,9 @@ import pytest
 from isthmus.model.check import check
 from isthmus.model.definition import Definition
 from isthmus.xds.compile import compile_mesh
+from isthmus.xds.decoded import decoded
 from tests import build
-from tests.golden.cases import decoded, resources, surroundings
+from tests.golden.cases import resources, surroundings
 
 Json = Any
 ORACLE = Path(__file__).parents[4] / "shared/corpus/appmesh/oracle/vg_gateway.json"

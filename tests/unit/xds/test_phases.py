@@ -21,6 +21,7 @@ EDITS = {
     "a node that runs elsewhere only": build.mesh(build.placement("blue", "west")),
     "another port": build.mesh(build.node("blue", port=9090), build.node("green", port=9090)),
     "one port more": build.mesh(build.node("front", ports={8080: "http", 9090: "http2"}, backends=[build.SERVICE])),
+    "a port of another protocol": build.mesh(build.node("blue", protocol="tcp"), build.node("green", protocol="grpc")),
     "a backend less": build.mesh(build.node("front")),
     "a cluster less": build.mesh(clusters=["east"]),
     "strict": build.mesh(settings={"transport": "strict"}),
@@ -49,6 +50,13 @@ def test_every_phase_between_two_definitions_is_whole(edited: Definition, phase:
 def test_a_mesh_that_is_new_to_a_cluster_is_whole_in_every_phase(phase: Phase) -> None:
     new = snapshot(MESH)
     assert of_manifest(compose(phase, NOTHING, new.manifest), new.resources) == ()
+
+
+def test_what_a_listener_no_longer_needs_goes_with_its_old_content() -> None:
+    """Envoy would not ask for it, so nobody would ever acknowledge it, and expand would never end."""
+    old, new = snapshot(MESH), snapshot(EDITS["a port of another protocol"])
+    expand = compose(Phase.EXPAND, old.manifest, new.manifest).views["node/blue@1.40"].serving
+    assert expand == new.manifest.views["node/blue@1.40"].serving
 
 
 def test_serving_of_one_name_changes_only_with_what_is_said_of_it() -> None:
