@@ -41,6 +41,9 @@ NAMES = {
 }
 """Where resources are called by their names. A filter that is discovered is another such place."""
 MOST = 192
+_FILE_LOG = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
+"""Envoy refuses a listener whose log it cannot open, and which files can be opened is the host's affair."""
+
 _ANY = "google.protobuf.Any"
 
 
@@ -75,10 +78,12 @@ def _filter(resource: Resource, lane: int) -> Resource:
 
 
 def _rename(message: Message, prefix: str, filters: Mapping[str, str]) -> None:
-    """Every name in a message and in all that it holds."""
+    """Every name in a message and in all that it holds; and no log is written."""
     for field in NAMES.get(message.DESCRIPTOR.full_name, ()):
         if name := getattr(message, field):
             setattr(message, field, prefix + name)
+    if message.DESCRIPTOR.full_name == _FILE_LOG:
+        message.path = "/dev/null"  # type: ignore[attr-defined]
     if "config_discovery" in message.DESCRIPTOR.fields_by_name and message.HasField("config_discovery"):
         message.name = filters[message.name]  # type: ignore[attr-defined]
     for inner in _held(message):
