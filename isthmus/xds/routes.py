@@ -55,9 +55,9 @@ def inbound(listener: Listener) -> Resource:
 
 
 class Hosted(NamedTuple):
-    """A virtual host as bytes, and the domains it is asked for by."""
+    """A virtual host as bytes, and the domains it is asked for by, in lower case."""
 
-    domains: tuple[str, ...]
+    domains: frozenset[str]
     body: bytes
 
 
@@ -83,9 +83,8 @@ def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()
     kept: list[bytes] = []
     taken: set[str] = set()
     for host in virtual_hosts:
-        domains = {domain.lower() for domain in host.domains}
-        if not domains & taken:
-            taken |= domains
+        if taken.isdisjoint(host.domains):
+            taken |= host.domains
             kept.append(host.body)
     return _table([*kept, _otherwise(otherwise)])
 
@@ -115,7 +114,7 @@ _VIRTUAL_HOSTS = route_pb2.RouteConfiguration.DESCRIPTOR.fields_by_name["virtual
 
 def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Hosted:
     host = _Host(name=name, domains=domains, routes=routes)
-    return Hosted(domains, host.SerializeToString(deterministic=True))
+    return Hosted(frozenset(map(str.lower, domains)), host.SerializeToString(deterministic=True))
 
 
 def ingress(listener: GatewayListener, services: Lookup[Service]) -> Resource:
