@@ -29,7 +29,7 @@ from isthmus.ir.mesh import (
     Service,
 )
 from isthmus.xds import names
-from isthmus.xds.joined import field
+from isthmus.xds.joined import field, numbers
 from isthmus.xds.requests import matched
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
@@ -108,8 +108,8 @@ def _table(hosts: Iterable[bytes]) -> Resource:
     return Resource(Type.ROUTES, names.OUTBOUND, b"".join((field(_NAME, names.OUTBOUND.encode()), *listed)))
 
 
-_NAME, _DOMAINS, _ROUTES = (_Host.DESCRIPTOR.fields_by_name[n].number for n in ("name", "domains", "routes"))
-_VIRTUAL_HOSTS = route_pb2.RouteConfiguration.DESCRIPTOR.fields_by_name["virtual_hosts"].number
+_NAME, _DOMAINS, _ROUTES = numbers(_Host, "name", "domains", "routes")
+(_VIRTUAL_HOSTS,) = numbers(route_pb2.RouteConfiguration, "virtual_hosts")
 
 
 def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Hosted:
