@@ -56,7 +56,7 @@ class Computation:
 
     def __init__(self) -> None:
         self._cells: dict[Hashable, _Cell] = {}
-        self._reading: list[dict[_Cell, None]] = []
+        self._reads: dict[_Cell, None] | None = None
         self._clock = 0
         self._reached: set[_Cell] = set()
         self._left: set[_Cell] = set()
@@ -78,7 +78,8 @@ class Computation:
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = _Cell(key, None)
-        self._note(cell)
+        if self._reads is not None:
+            self._reads[cell] = None
         return cell.value
 
     def get(self, key: Hashable, build: Callable[[], T]) -> T:
@@ -89,7 +90,10 @@ class Computation:
             self._build(cell)
         elif cell.stale:
             self._settle(cell)
-        self._note(cell)
+        if self._reads is None:
+            cell.root = True
+        else:
+            self._reads[cell] = None
         value: T = cell.value
         return value
 
@@ -109,7 +113,7 @@ class Computation:
 
     def sweep(self) -> None:
         """Drop what nobody reads any more. Not while something is being built: its reads are not known yet."""
-        assert not self._reading, "swept from within a build"
+        assert self._reads is None, "swept from within a build"
         left, self._left = list(self._left), set()
         while left:
             cell = left.pop()
@@ -124,12 +128,6 @@ class Computation:
 
     def __len__(self) -> int:
         return len(self._cells)
-
-    def _note(self, cell: _Cell) -> None:
-        if self._reading:
-            self._reading[-1][cell] = None
-        else:
-            cell.root = True
 
     def _taint(self, changed: _Cell) -> None:
         todo = [changed]
@@ -153,12 +151,12 @@ class Computation:
 
     def _build(self, cell: _Cell) -> None:
         assert cell.build is not None, "an input is never stale"
-        reads: dict[_Cell, None] = {}
-        self._reading.append(reads)
+        outer, reads = self._reads, dict[_Cell, None]()
+        self._reads = reads
         try:
             value = cell.build()
         finally:
-            self._reading.pop()
+            self._reads = outer
         if cell.value is ABSENT or cell.value != value:
             cell.value, cell.changed = value, self._clock
         cell.stale, cell.checked = False, self._clock

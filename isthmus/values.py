@@ -59,6 +59,7 @@ def base32id(*parts: str, length: int = 13) -> str:
     return base64.b32encode(digest).decode().lower()[:length]
 
 
+@lru_cache(maxsize=2**14)
 def service_id(mesh_id: UUID, node: str) -> str:
     """The id under which a virtual node is addressed between clusters."""
     return base32id("node", str(mesh_id), node)

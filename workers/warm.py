@@ -57,4 +57,4 @@ def calm_collector() -> None:
 
     With Python's own thresholds the collector takes up to half of its time (measured; docs/decisions/008).
     """
-    gc.set_threshold(200_000, 50, 50)
+    gc.set_threshold(1_000_000, 50, 50)

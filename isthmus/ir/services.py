@@ -4,8 +4,10 @@ Where a router (or node) has several ports, the port that follows the name decid
 did in App Mesh; the bare name means port 80 if there is one, else the first. Where there is one, any port will do.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from isthmus.incremental import Lookup
 from isthmus.ir import tcp
@@ -14,8 +16,7 @@ from isthmus.ir.mesh import Match, Route, Service, Target
 from isthmus.ir.nodes import REQUEST_TIMEOUT, milliseconds, request_timeout
 from isthmus.ir.retries import BY_DEFAULT, retry
 from isthmus.ir.said import Said
-from isthmus.model.kinds.route import RouteSpec, TcpRoute, WeightedTarget
-from isthmus.model.kinds.virtual_node import VirtualNodeSpec
+from isthmus.model.kinds.route import GrpcRoute, HttpRoute, TcpRoute, WeightedTarget
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
 
 WEB = 80
@@ -25,6 +26,7 @@ LAST = 1001
 """Below the lowest priority (1000) come the routes that say none; App Mesh documents no order for these."""
 
 
+@lru_cache(maxsize=2**14)
 def askable(name: str) -> bool:
     """Whether a request can name a service: Envoy takes other names for patterns or refuses them."""
     return name.isprintable() and not any(c.isspace() or c in "*/" for c in name)
@@ -60,7 +62,8 @@ def _for_requests(name: str, said: Said) -> Service:
         return Service(name)
     if provider.virtual_node is not None:
         node = provider.virtual_node.virtual_node_name
-        return _by_port(name, _http_ports(said.nodes.get(node)), lambda port: _provided(node, port))
+        found = said.nodes.get(node)
+        return _by_port(name, found.request_ports if found else (), lambda port: _provided(node, port))
     assert provider.virtual_router is not None, "a union has exactly one member"
     return _by_router(name, provider.virtual_router.virtual_router_name, said)
 
@@ -77,35 +80,44 @@ def _provided(node: str, port: int) -> tuple[Route, ...]:
 
 
 def _by_router(name: str, router: str, said: Said) -> Service:
-    listed = sorted((said.routes.get(router) or {}).items(), key=_order)
+    listed = sorted(_listed(router, said), key=lambda each: each.order)
     spec = said.routers.get(router)
-    listens = tuple(m.port for m in spec.ports if m.protocol != "tcp") if spec else ()
     if spec is None or not spec.ports:
-        return Service(name, tuple(_routes(router, listed, None, said)))
-    return _by_port(name, listens, lambda port: tuple(_routes(router, listed, port, said)))
+        return Service(name, tuple(_routes(listed, None, said)))
+    return _by_port(name, spec.request_ports, lambda port: tuple(_routes(listed, port, said)))
 
 
-def _order(named: tuple[str, RouteSpec]) -> tuple[object, ...]:
-    name, spec = named
-    route = spec.route
-    match = Match() if isinstance(route, TcpRoute) else of_route(route.match)
-    return (LAST if spec.priority is None else spec.priority, *specificity(match), name)
+class _Listed(NamedTuple):
+    """A route of a router, what it matches, and where it stands among the others."""
+
+    of: tuple[str, str]
+    route: HttpRoute | GrpcRoute
+    match: Match
+    order: tuple[object, ...]
 
 
-def _routes(router: str, listed: Sequence[tuple[str, RouteSpec]], port: int | None, said: Said) -> Iterator[Route]:
-    """The routes that are tried on a port of the router, any if None. Tcp routes are `isthmus.ir.tcp`'s."""
-    for name, spec in listed:
+def _listed(router: str, said: Said) -> Iterator[_Listed]:
+    """The routes for requests; those for connections are `isthmus.ir.tcp`'s."""
+    for name, spec in (said.routes.get(router) or {}).items():
         route = spec.route
-        if isinstance(route, TcpRoute) or (port is not None and route.match.port not in (None, port)):
-            continue
-        yield Route(
-            of=(router, name),
-            match=of_route(route.match),
-            targets=tuple(_targets(route.action.weighted_targets, port, said)),
-            timeout=request_timeout(route.timeout),
-            idle=None if route.timeout is None else milliseconds(route.timeout.idle),
-            retry=retry(route.retry_policy) if route.retry_policy is not None else BY_DEFAULT,
-        )
+        if not isinstance(route, TcpRoute):
+            match = of_route(route.match)
+            priority = LAST if spec.priority is None else spec.priority
+            yield _Listed((router, name), route, match, (priority, *specificity(match), name))
+
+
+def _routes(listed: Iterable[_Listed], port: int | None, said: Said) -> Iterator[Route]:
+    """The routes that are tried on a port of the router, any if None."""
+    for of, route, match, _ in listed:
+        if port is None or route.match.port in (None, port):
+            yield Route(
+                of=of,
+                match=match,
+                targets=tuple(_targets(route.action.weighted_targets, port, said)),
+                timeout=request_timeout(route.timeout),
+                idle=None if route.timeout is None else milliseconds(route.timeout.idle),
+                retry=retry(route.retry_policy) if route.retry_policy is not None else BY_DEFAULT,
+            )
 
 
 def _targets(targets: Sequence[WeightedTarget], port: int | None, said: Said) -> Iterator[Target]:
@@ -117,15 +129,11 @@ def _targets(targets: Sequence[WeightedTarget], port: int | None, said: Said) ->
 
 def target_port(target: WeightedTarget, port: int | None, said: Said) -> int | None:
     """The port of the node that a target means: the one it says, the router's own, or the first; None if none fits."""
-    ports = _http_ports(said.nodes.get(target.virtual_node))
+    node = said.nodes.get(target.virtual_node)
+    ports = node.request_ports if node else ()
     if target.port is not None:
         return target.port if target.port in ports else None
     return port if port in ports else next(iter(ports), None)
-
-
-def _http_ports(node: VirtualNodeSpec | None) -> tuple[int, ...]:
-    """The ports of a node that an HTTP route can lead to."""
-    return tuple(m.port for m in node.ports if m.protocol != "tcp") if node else ()
 
 
 def called(routes: Sequence[Route]) -> tuple[tuple[str, int], ...]:

@@ -13,7 +13,6 @@ from isthmus.ir.mesh import Target, TcpPort
 from isthmus.ir.nodes import milliseconds
 from isthmus.ir.said import Said
 from isthmus.model.kinds.route import RouteSpec, TcpRoute, WeightedTarget
-from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 
 LAST = 1001
 """Below the lowest priority (1000) come the routes that say none."""
@@ -33,21 +32,17 @@ def ports(name: str, said: Said) -> tuple[TcpPort, ...]:
         return ()
     if provider.virtual_node is not None:
         node = provider.virtual_node.virtual_node_name
-        return tuple(TcpPort(port, None, (Target(node, port, 1),)) for port in node_ports(said.nodes.get(node)))
+        found = said.nodes.get(node)
+        return tuple(TcpPort(p, None, (Target(node, p, 1),)) for p in (found.connection_ports if found else ()))
     assert provider.virtual_router is not None, "a union has exactly one member"
     router = provider.virtual_router.virtual_router_name
     return tuple(_routed(router, port, said) for port in router_ports(router, said) if first(router, port, said))
 
 
-def node_ports(node: VirtualNodeSpec | None) -> tuple[int, ...]:
-    """The ports of a node that a tcp route can lead to, in the order given."""
-    return tuple(m.port for m in node.ports if m.protocol == "tcp") if node else ()
-
-
 def router_ports(router: str, said: Said) -> tuple[int, ...]:
     """The ports on which a router's tcp routes are tried, sorted."""
     spec = said.routers.get(router)
-    return tuple(sorted(m.port for m in spec.ports if m.protocol == "tcp")) if spec else ()
+    return tuple(sorted(spec.connection_ports)) if spec else ()
 
 
 def first(router: str, port: int, said: Said) -> str | None:
@@ -67,7 +62,8 @@ def tcp_routes(router: str, said: Said) -> Iterator[tuple[str, RouteSpec, TcpRou
 
 def target_port(target: WeightedTarget, port: int | None, said: Said) -> int | None:
     """The port of the node that a target means: the one it says, the router's own, or the first; None if none fits."""
-    listened = node_ports(said.nodes.get(target.virtual_node))
+    node = said.nodes.get(target.virtual_node)
+    listened = node.connection_ports if node else ()
     if target.port is not None:
         return target.port if target.port in listened else None
     return port if port in listened else next(iter(listened), None)

@@ -1,15 +1,13 @@
 """key: what a document is called within its mesh."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 PARENTS: Mapping[str, str] = {"Route": "VirtualRouter", "GatewayRoute": "VirtualGateway"}
 """The kinds whose names are unique within a parent only. App Mesh's list, and closed."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
+class Key(NamedTuple):
     """A document's kind and name, and for routes the router or gateway that they belong to."""
 
     kind: str

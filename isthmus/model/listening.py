@@ -6,6 +6,7 @@ nothing.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Literal, Protocol
 
 from isthmus.errors import Violation
@@ -21,6 +22,25 @@ class PortMapping(Structure):
 
     port: Port
     protocol: NodeProtocol
+
+
+class Listens(Structure):
+    """A spec with ports; what is made of them is kept, because every route that leads there asks."""
+
+    @property
+    def ports(self) -> tuple[PortMapping, ...]:
+        """Where it listens, in the order given."""
+        raise NotImplementedError
+
+    @cached_property
+    def request_ports(self) -> tuple[int, ...]:
+        """The ports that an HTTP route can lead to."""
+        return tuple(mapping.port for mapping in self.ports if mapping.protocol != "tcp")
+
+    @cached_property
+    def connection_ports(self) -> tuple[int, ...]:
+        """The ports that a tcp route can lead to."""
+        return tuple(mapping.port for mapping in self.ports if mapping.protocol == "tcp")
 
 
 class VirtualGatewayPortMapping(Structure):

@@ -77,14 +77,14 @@ class Content:
         if parts == before:
             return
         before = before or Parts()
-        had = {*before.serving, *before.calling}
+        had = {ref.version for half in before for ref in half}
         for resource in resources:
-            if resource.ref in had:
-                had.discard(resource.ref)
+            if resource.ref.version in had:
+                had.discard(resource.ref.version)
             else:
                 self._use(resource)
-        for ref in had:
-            self._leave(ref.version)
+        for version in had:
+            self._leave(version)
         if parts is None:
             del self._views[view]
         else:

@@ -11,20 +11,24 @@ would pay for each answer between regions; and of these only those said to be he
 changes waits for its first answers, and so does a proxy that starts (docs/decisions/010).
 """
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import groupby
+from operator import itemgetter
 from typing import Literal, NamedTuple
 from uuid import UUID
 
 from envoy.config.core.v3 import base_pb2, health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from google.protobuf.wrappers_pb2 import UInt32Value
 
 from isthmus.values import ANY, Sni, service_id, slot_id
 from isthmus.xds import names
 from isthmus.xds.directory import Backend, Directory, Facts
+from isthmus.xds.joined import field, numbers
 from isthmus.xds.snapshot import Resource, Type
 
 Health = Literal["healthy", "unhealthy", "draining"]
@@ -52,7 +56,7 @@ class LocalInstance:
     name: str
     node: str
     address: str
-    ports: Mapping[int, int] = field(default_factory=dict)
+    ports: Mapping[int, int] = dataclasses.field(default_factory=dict)
     zone: str = ""
     health: Health = "healthy"
     weight: int = 1
@@ -71,7 +75,7 @@ class RemoteSlot:
     weight: int = 1
     ports: tuple[int, ...] = ()
     address: str = ""
-    inbound: Mapping[int, int] = field(default_factory=dict)
+    inbound: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class RemoteCluster:
     network: str
     state: State = "live"
     gateways: tuple[str, ...] = ()
-    nodes: Mapping[str, RemoteNode] = field(default_factory=dict)
+    nodes: Mapping[str, RemoteNode] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +242,12 @@ def _at(host: str, port: int, hostname: str = "") -> endpoint_components_pb2.End
 def _weighed(
     endpoint: endpoint_components_pb2.Endpoint, health: str, weight: int, transport: str | None
 ) -> endpoint_components_pb2.LbEndpoint:
-    out = endpoint_components_pb2.LbEndpoint(endpoint=endpoint, health_status=HEALTH[health])
-    out.load_balancing_weight.value = max(weight, 1)
-    if transport is not None:
-        out.metadata.CopyFrom(_TRANSPORT[transport])
-    return out
+    return endpoint_components_pb2.LbEndpoint(
+        endpoint=endpoint,
+        health_status=HEALTH[health],
+        load_balancing_weight=UInt32Value(value=max(weight, 1)),
+        metadata=_TRANSPORT.get(transport),
+    )
 
 
 def _unasked(endpoint: endpoint_components_pb2.LbEndpoint) -> endpoint_components_pb2.LbEndpoint:
@@ -257,20 +262,34 @@ def _metadata(transport: str) -> base_pb2.Metadata:
     return out
 
 
-_TRANSPORT = {transport: _metadata(transport) for transport in (MTLS, PLAINTEXT)}
+_TRANSPORT: Mapping[str | None, base_pb2.Metadata] = {each: _metadata(each) for each in (MTLS, PLAINTEXT)}
 
 
 def _assignment(name: str, placed: Iterable[_Placed]) -> Resource:
-    """Grouped by place; levels become priorities without a gap. Equal endpoints in any order give equal bytes."""
-    out = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
-    ordered = sorted(placed, key=lambda p: (p[0], p[1].SerializeToString(deterministic=True)))
-    levels = sorted({place.level for place, _ in ordered})
-    for place, group in groupby(ordered, key=lambda p: p[0]):
-        members = [endpoint for _, endpoint in group]
-        locality = out.endpoints.add(priority=levels.index(place.level), lb_endpoints=members)
-        locality.locality.region, locality.locality.zone, locality.locality.sub_zone = place[1], place[3], place[2]
-        locality.load_balancing_weight.value = sum(m.load_balancing_weight.value or 1 for m in members)
-    return Resource(Type.ENDPOINTS, name, out.SerializeToString(deterministic=True))
+    """Grouped by place; levels become priorities without a gap. Equal endpoints in any order give equal bytes.
+
+    Joined, because serializing each is what they are put in order by.
+    """
+    ordered = sorted(
+        (place, each.SerializeToString(deterministic=True), each.load_balancing_weight.value) for place, each in placed
+    )
+    levels = sorted({place.level for place, _, _ in ordered})
+    parts = [field(_CLUSTER_NAME, name.encode())]
+    for place, group in groupby(ordered, key=itemgetter(0)):
+        members = list(group)
+        weight = UInt32Value(value=sum(weight or 1 for _, _, weight in members))
+        where = base_pb2.Locality(region=place.region, zone=place.zone, sub_zone=place.cluster)
+        last = endpoint_components_pb2.LocalityLbEndpoints(
+            load_balancing_weight=weight, priority=levels.index(place.level)
+        )
+        endpoints = (field(_LB_ENDPOINTS, body) for _, body, _ in members)
+        first = field(_LOCALITY, where.SerializeToString(deterministic=True))
+        parts.append(field(_ENDPOINTS, b"".join((first, *endpoints, last.SerializeToString(deterministic=True)))))
+    return Resource(Type.ENDPOINTS, name, b"".join(parts))
+
+
+_CLUSTER_NAME, _ENDPOINTS = numbers(endpoint_pb2.ClusterLoadAssignment, "cluster_name", "endpoints")
+_LOCALITY, _LB_ENDPOINTS = numbers(endpoint_components_pb2.LocalityLbEndpoints, "locality", "lb_endpoints")
 
 
 def slots_of(

@@ -13,7 +13,7 @@ from envoy.config.core.v3 import health_check_pb2
 from envoy.type.v3 import http_pb2, range_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from isthmus.ir.mesh import HealthCheck, Listener, Protocol
+from isthmus.ir.mesh import HealthCheck, Protocol
 from isthmus.xds.sources import lasting
 
 _ANY_STATUS = range_pb2.Int64Range(start=100, end=600)
@@ -28,24 +28,26 @@ that is said, an application would wait twice for what it had to wait for once i
 """
 
 
-def needs_http2(listener: Listener) -> bool:
+def needs_http2(check: HealthCheck | None) -> bool:
     """Whether the check makes Envoy demand a cluster of HTTP/2, also before raw bytes, where that is all it does."""
-    return listener.check is not None and listener.check.protocol is Protocol.GRPC
+    return check is not None and check.protocol is Protocol.GRPC
 
 
-def of_instances(listener: Listener, *, http2: bool) -> list[health_check_pb2.HealthCheck]:
-    """What clients ask. At most one; `http2`: whether requests travel in HTTP/2, which says nothing of raw bytes."""
-    if listener.check is None:
+def of_instances(protocol: Protocol, check: HealthCheck | None, *, http2: bool) -> list[health_check_pb2.HealthCheck]:
+    """What clients ask of a port of this protocol. At most one.
+
+    `http2`: whether requests travel in HTTP/2, which says nothing of raw bytes.
+    """
+    if check is None:
         return []
-    raw = listener.protocol is Protocol.TCP
-    return [_check(listener.check, http2=listener.check.protocol is Protocol.HTTP2 if raw else http2)]
+    return [_check(check, http2=check.protocol is Protocol.HTTP2 if protocol is Protocol.TCP else http2)]
 
 
-def of_application(listener: Listener, *, http2: bool) -> list[health_check_pb2.HealthCheck]:
+def of_application(protocol: Protocol, check: HealthCheck | None, *, http2: bool) -> list[health_check_pb2.HealthCheck]:
     """What a proxy asks its application: the same, but sooner again while it is not well."""
-    out = of_instances(listener, http2=http2)
-    for check in out:
-        check.unhealthy_interval.CopyFrom(lasting(AGAIN))
+    out = of_instances(protocol, check, http2=http2)
+    for each in out:
+        each.unhealthy_interval.CopyFrom(lasting(AGAIN))
     return out
 
 

@@ -5,6 +5,8 @@ route changes one of its hosts. The bytes are those that protobuf itself would w
 numbers (tests/unit/xds/test_joined.py).
 """
 
+from google.protobuf.message import Message
+
 LENGTH_DELIMITED = 2
 SEVEN_BITS = 0x7F
 
@@ -14,10 +16,20 @@ def field(number: int, body: bytes) -> bytes:
     return b"".join((_varint(number << 3 | LENGTH_DELIMITED), _varint(len(body)), body))
 
 
+def numbers(message: type[Message], *names: str) -> tuple[int, ...]:
+    """The numbers of a message's fields."""
+    return tuple(message.DESCRIPTOR.fields_by_name[name].number for name in names)
+
+
 def _varint(value: int) -> bytes:
+    if value <= SEVEN_BITS:
+        return _SHORT[value]
     out = bytearray()
     while value > SEVEN_BITS:
         out.append(value & SEVEN_BITS | 0x80)
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+_SHORT = tuple(bytes((value,)) for value in range(SEVEN_BITS + 1))

@@ -29,7 +29,7 @@ from isthmus.ir.mesh import (
     Service,
 )
 from isthmus.xds import names
-from isthmus.xds.joined import field
+from isthmus.xds.joined import field, numbers
 from isthmus.xds.requests import matched
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
@@ -55,9 +55,9 @@ def inbound(listener: Listener) -> Resource:
 
 
 class Hosted(NamedTuple):
-    """A virtual host as bytes, and the domains it is asked for by."""
+    """A virtual host as bytes, and the domains it is asked for by, in lower case."""
 
-    domains: tuple[str, ...]
+    domains: frozenset[str]
     body: bytes
 
 
@@ -83,9 +83,8 @@ def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()
     kept: list[bytes] = []
     taken: set[str] = set()
     for host in virtual_hosts:
-        domains = {domain.lower() for domain in host.domains}
-        if not domains & taken:
-            taken |= domains
+        if taken.isdisjoint(host.domains):
+            taken |= host.domains
             kept.append(host.body)
     return _table([*kept, _otherwise(otherwise)])
 
@@ -109,13 +108,13 @@ def _table(hosts: Iterable[bytes]) -> Resource:
     return Resource(Type.ROUTES, names.OUTBOUND, b"".join((field(_NAME, names.OUTBOUND.encode()), *listed)))
 
 
-_NAME, _DOMAINS, _ROUTES = (_Host.DESCRIPTOR.fields_by_name[n].number for n in ("name", "domains", "routes"))
-_VIRTUAL_HOSTS = route_pb2.RouteConfiguration.DESCRIPTOR.fields_by_name["virtual_hosts"].number
+_NAME, _DOMAINS, _ROUTES = numbers(_Host, "name", "domains", "routes")
+(_VIRTUAL_HOSTS,) = numbers(route_pb2.RouteConfiguration, "virtual_hosts")
 
 
 def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Hosted:
     host = _Host(name=name, domains=domains, routes=routes)
-    return Hosted(domains, host.SerializeToString(deterministic=True))
+    return Hosted(frozenset(map(str.lower, domains)), host.SerializeToString(deterministic=True))
 
 
 def ingress(listener: GatewayListener, services: Lookup[Service]) -> Resource:

@@ -48,7 +48,7 @@ TYPE_OF_URL: Mapping[str, Type] = {url: kind for kind, url in TYPE_URL.items()}
 
 def digest(*parts: bytes) -> str:
     """16 hex digits that name this content: each part is length-prefixed, so no two lists share a preimage."""
-    return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).hexdigest()[:16]
+    return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in parts])).hexdigest()[:16]
 
 
 class Ref(NamedTuple):

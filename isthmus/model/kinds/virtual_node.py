@@ -14,6 +14,7 @@ from isthmus.model.listening import (
     HealthCheckPolicy,
     Http2ConnectionPool,
     HttpConnectionPool,
+    Listens,
     PortMapping,
     agreeing,
     repeated_ports,
@@ -146,7 +147,7 @@ class ServiceDiscovery(Union):
     dns: Maybe[DnsServiceDiscovery] = None
 
 
-class VirtualNodeSpec(Structure):
+class VirtualNodeSpec(Listens):
     """App Mesh's VirtualNodeSpec; `{}` is a client only."""
 
     backend_defaults: Maybe[BackendDefaults] = None
@@ -157,7 +158,7 @@ class VirtualNodeSpec(Structure):
 
     @cached_property
     def ports(self) -> tuple[PortMapping, ...]:
-        """Where the node listens; every target that names the node asks."""
+        """Where the node listens."""
         return tuple(listener.port_mapping for listener in self.listeners or ())
 
     def violations(self) -> Iterator[Violation]:

@@ -1,10 +1,11 @@
 """VirtualRouter: the ports on which a service's routes are tried."""
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from isthmus.errors import Violation
 from isthmus.model.kind import ResourceKind
-from isthmus.model.listening import PortMapping, repeated_ports
+from isthmus.model.listening import Listens, PortMapping, repeated_ports
 from isthmus.model.structure import Many, Maybe, Structure
 
 
@@ -14,12 +15,12 @@ class VirtualRouterListener(Structure):
     port_mapping: PortMapping
 
 
-class VirtualRouterSpec(Structure):
+class VirtualRouterSpec(Listens):
     """App Mesh's VirtualRouterSpec."""
 
     listeners: Maybe[Many[VirtualRouterListener]] = None
 
-    @property
+    @cached_property
     def ports(self) -> tuple[PortMapping, ...]:
         """Where the router listens."""
         return tuple(listener.port_mapping for listener in self.listeners or ())
