@@ -9,7 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from isthmus.errors import Invalid
@@ -79,8 +79,7 @@ def slot_id(cluster_id: UUID, mesh_id: UUID, node: str, instance: str) -> str:
     return base32id("slot", str(cluster_id), str(mesh_id), node, instance, length=10)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Sni:
+class Sni(NamedTuple):
     """SNI v1: `<slot|any>.<port>.<service id>.<mesh label>.v1.<suffix>` (design §9)."""
 
     slot: str

@@ -80,14 +80,25 @@ EFFECTIVE: Mapping[str, Shape] = {
 }
 
 
+def _reduced(shape: Shape) -> Shape:
+    """The same in fewer steps: what is effective in every member is effective."""
+    if not isinstance(shape, Mapping):
+        return shape
+    members = {name: _reduced(of) for name, of in shape.items()}
+    return True if all(of is True for of in members.values()) else members
+
+
+_SHAPES = {kind: _reduced(shape) for kind, shape in EFFECTIVE.items()}
+
+
 def of_mesh(said: Said) -> Iterator[Ineffective]:
     """What the mesh's own spec says without effect; pointers are into the document, `/spec/…`."""
-    yield from _unread(Key("Mesh", said.mesh), said.spec, EFFECTIVE["Mesh"], "/spec")
+    yield from _unread(Key("Mesh", said.mesh), said.spec, _SHAPES["Mesh"], "/spec")
 
 
 def of_document(key: Key, spec: Spec, said: Said) -> Iterator[Ineffective]:
     """What one document says without effect."""
-    yield from _unread(key, spec, EFFECTIVE.get(key.kind, {}), "/spec")
+    yield from _unread(key, spec, _SHAPES.get(key.kind, {}), "/spec")
     if isinstance(spec, VirtualNodeSpec | VirtualGatewaySpec):
         yield from access_logs.repeated(key, spec.logging)
     among = _AMONG.get(key.kind)

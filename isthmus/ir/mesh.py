@@ -34,8 +34,7 @@ class Compared(StrEnum):
     PRESENT = "present"
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderMatch:
+class HeaderMatch(NamedTuple):
     """A header; `bounds` is [start, end) of a `RANGE`."""
 
     name: str
@@ -45,16 +44,14 @@ class HeaderMatch:
     invert: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class QueryMatch:
+class QueryMatch(NamedTuple):
     """A query parameter; any value will do where `exact` is None."""
 
     name: str
     exact: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """What a request must be like. `how` (exact, prefix or regex) is of the path; `host` is of gateways only."""
 
     how: Compared = Compared.PREFIX
@@ -67,8 +64,7 @@ class Match:
     grpc: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(NamedTuple):
     """`conditions` are transport's and gRPC's (reset, refused-stream, connect-failure, unavailable, …)."""
 
     attempts: int
@@ -85,8 +81,7 @@ class Target(NamedTuple):
     weight: int
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Requests that match go to the targets by weight. `of`: (router, route), or None for a node that provides."""
 
     of: tuple[str, str] | None

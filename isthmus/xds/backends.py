@@ -92,9 +92,7 @@ def backend(node: Node, listener: Listener, *, permissive: bool) -> Resource:
     out.CopyFrom(_like(listener.protocol, listener.outlier, listener.check, permissive=permissive))
     out.name = names.backend(node.name, listener.port)
     out.alt_stat_name = names.stat(out.name)
-    secure = tls.upstream(node.identities, wire(listener.protocol, permissive=permissive).alpn)
-    out.transport_socket.CopyFrom(secure)
-    out.transport_socket_matches.extend(tls.matches(secure, permissive=permissive))
+    out.transport_socket.CopyFrom(tls.upstream(node.identities, wire(listener.protocol, permissive=permissive).alpn))
     return _resource(out)
 
 
@@ -105,6 +103,8 @@ def _like(
     """What backends have in common whose listeners say the same; to be copied. Building it takes five times as long."""
     out = _discovered("", CONNECT_TIMEOUT)
     chosen = wire(protocol, permissive=permissive)
+    if permissive:
+        out.transport_socket_matches.append(tls.plaintext())
     options = _options(check, chosen)
     if options is not None:
         out.typed_extension_protocol_options[OPTIONS].CopyFrom(options)

@@ -41,8 +41,8 @@ HEALTH: Mapping[str, int] = {
 }
 
 MATCH = "envoy.transport_socket_match"
-MTLS, PLAINTEXT = "mtls", "plaintext"
-"""The value of `transport` in an endpoint's metadata; backends choose the transport socket by it."""
+PLAINTEXT = "plaintext"
+"""The value of `transport` in the metadata of an endpoint without a proxy; all others are called in mutual TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +169,12 @@ def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -
     port = instance.ports.get(backend.port)
     if port is not None:
         slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
-        endpoint, transport = _at(instance.address, port, _sni(slot, backend, mesh)), MTLS
+        out = _weighed(_at(instance.address, port, _sni(slot, backend, mesh)), instance.health, instance.weight)
     elif mesh.permissive:
-        endpoint, transport = _at(instance.address, backend.port), PLAINTEXT
+        out = _weighed(_at(instance.address, backend.port), instance.health, instance.weight)
+        out.metadata.CopyFrom(_PLAINTEXT)
     else:
         return
-    out = _weighed(endpoint, instance.health, instance.weight, transport)
     yield place, out if instance.health == "healthy" else _unasked(out)
 
 
@@ -185,14 +185,14 @@ def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -
     if node.count > len(node.slots):
         endpoint = _through(cluster.name, ANY, backend, mesh)
         place = _Place(level, cluster.region, cluster.name, "")
-        yield place, _unasked(_weighed(endpoint, "healthy", node.count, MTLS))
+        yield place, _unasked(_weighed(endpoint, "healthy", node.count))
         return
     for slot in node.slots:
         if backend.port in slot.ports:
             endpoint = _direct(slot, backend, mesh) if cluster.network == here.network else None
             endpoint = endpoint or _through(cluster.name, slot.slot, backend, mesh)
             place = _Place(level, cluster.region, cluster.name, slot.zone)
-            yield place, _unasked(_weighed(endpoint, slot.health, slot.weight, MTLS))
+            yield place, _unasked(_weighed(endpoint, slot.health, slot.weight))
 
 
 def _direct(slot: RemoteSlot, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint | None:
@@ -216,7 +216,7 @@ def _of_gateways(cluster: RemoteCluster | None) -> Iterator[_Placed]:
         host, _, port = gateway.rpartition(":")
         host = host.strip("[]")
         if _is_ip(host):
-            yield _Place(0, cluster.region, cluster.name, ""), _weighed(_at(host, int(port)), "healthy", 1, None)
+            yield _Place(0, cluster.region, cluster.name, ""), _weighed(_at(host, int(port)), "healthy", 1)
 
 
 def _sni(slot: str, backend: Backend, mesh: Facts) -> str:
@@ -240,13 +240,10 @@ def _at(host: str, port: int, hostname: str = "") -> endpoint_components_pb2.End
 
 
 def _weighed(
-    endpoint: endpoint_components_pb2.Endpoint, health: str, weight: int, transport: str | None
+    endpoint: endpoint_components_pb2.Endpoint, health: str, weight: int
 ) -> endpoint_components_pb2.LbEndpoint:
     return endpoint_components_pb2.LbEndpoint(
-        endpoint=endpoint,
-        health_status=HEALTH[health],
-        load_balancing_weight=UInt32Value(value=max(weight, 1)),
-        metadata=_TRANSPORT.get(transport),
+        endpoint=endpoint, health_status=HEALTH[health], load_balancing_weight=UInt32Value(value=max(weight, 1))
     )
 
 
@@ -256,13 +253,8 @@ def _unasked(endpoint: endpoint_components_pb2.LbEndpoint) -> endpoint_component
     return endpoint
 
 
-def _metadata(transport: str) -> base_pb2.Metadata:
-    out = base_pb2.Metadata()
-    out.filter_metadata[MATCH].fields["transport"].string_value = transport
-    return out
-
-
-_TRANSPORT: Mapping[str | None, base_pb2.Metadata] = {each: _metadata(each) for each in (MTLS, PLAINTEXT)}
+_PLAINTEXT = base_pb2.Metadata()
+_PLAINTEXT.filter_metadata[MATCH].fields["transport"].string_value = PLAINTEXT
 
 
 def _assignment(name: str, placed: Iterable[_Placed]) -> Resource:

@@ -113,8 +113,9 @@ _NAME, _DOMAINS, _ROUTES = numbers(_Host, "name", "domains", "routes")
 
 
 def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Hosted:
-    host = _Host(name=name, domains=domains, routes=routes)
-    return Hosted(frozenset(map(str.lower, domains)), host.SerializeToString(deterministic=True))
+    parts = [field(_NAME, name.encode()), *(field(_DOMAINS, domain.encode()) for domain in domains)]
+    parts += (field(_ROUTES, route.SerializeToString(deterministic=True)) for route in routes)
+    return Hosted(frozenset(map(str.lower, domains)), b"".join(parts))
 
 
 def ingress(listener: GatewayListener, services: Lookup[Service]) -> Resource:
@@ -180,8 +181,7 @@ def _spellings(said: GatewayRoute) -> tuple[Match, ...]:
     match = said.match
     if said.path is None or match.how is not Compared.PREFIX or match.path.endswith("/"):
         return (match,)
-    slashed = Match(**{f: getattr(match, f) for f in match.__slots__} | {"path": f"{match.path}/"})
-    return slashed, match
+    return match._replace(path=f"{match.path}/"), match
 
 
 def _routed(service: str, said: Route, *also: HeaderMatch) -> _Route:
@@ -191,7 +191,7 @@ def _routed(service: str, said: Route, *also: HeaderMatch) -> _Route:
         out = _answered(name, 503, NO_WEIGHT)
         out.match.CopyFrom(matched(said.match, *also))
         return out
-    out = _Route(name=name, match=matched(said.match, *also))
+    out = _Route(name=name, match=matched(said.match, *also), route=_limited(said.timeout, said.idle, said.retry))
     if len(said.targets) == 1:
         out.route.cluster = names.backend(said.targets[0].node, said.targets[0].port)
     else:
@@ -201,9 +201,16 @@ def _routed(service: str, said: Route, *also: HeaderMatch) -> _Route:
             weights[backend] = weights.get(backend, 0) + target.weight
         for backend, weight in weights.items():
             out.route.weighted_clusters.clusters.add(name=backend, weight=UInt32Value(value=weight))
-    _limit(out.route, said.timeout, said.idle)
-    if said.retry is not None:
-        out.route.retry_policy.CopyFrom(_retried(said.retry))
+    return out
+
+
+@lru_cache(maxsize=1024)
+def _limited(timeout: int, idle: int | None, retry: Retry | None) -> route_components_pb2.RouteAction:
+    """What most routes have in common, to be copied."""
+    out = route_components_pb2.RouteAction()
+    _limit(out, timeout, idle)
+    if retry is not None:
+        out.retry_policy.CopyFrom(_retried(retry))
     return out
 
 
@@ -214,7 +221,6 @@ def _limit(action: route_components_pb2.RouteAction, timeout: int, idle: int | N
         action.idle_timeout.CopyFrom(lasting(idle))
 
 
-@lru_cache(maxsize=1024)
 def _retried(retry: Retry) -> route_components_pb2.RetryPolicy:
     """Another host first, and after that another priority: a retry must not meet the instance that just failed."""
     conditions = (*retry.conditions, *(("retriable-status-codes",) if retry.statuses else ()))

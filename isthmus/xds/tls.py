@@ -18,7 +18,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from isthmus.values import spiffe_segment
 from isthmus.xds import names
-from isthmus.xds.endpoints import MTLS, PLAINTEXT
+from isthmus.xds.endpoints import PLAINTEXT
 from isthmus.xds.sources import ADS, packed
 
 _Sans = Iterable[string_pb2.StringMatcher]
@@ -61,16 +61,14 @@ def upstream(identities: Sequence[str], alpn: str) -> base_pb2.TransportSocket:
     return base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
 
 
-def matches(mtls: base_pb2.TransportSocket, *, permissive: bool) -> list[cluster_pb2.Cluster.TransportSocketMatch]:
-    """The transport of each endpoint, by its metadata. The cluster's own socket, for all others, must be TLS."""
+def plaintext() -> cluster_pb2.Cluster.TransportSocketMatch:
+    """For endpoints that say so, where the mesh allows it; all others have the cluster's own socket, which is TLS."""
     raw = base_pb2.TransportSocket(
         name="envoy.transport_sockets.raw_buffer", typed_config=packed(raw_buffer_pb2.RawBuffer())
     )
-    chosen = [(MTLS, mtls), *([(PLAINTEXT, raw)] if permissive else [])]
-    return [
-        cluster_pb2.Cluster.TransportSocketMatch(name=name, match=_transport(name), transport_socket=socket)
-        for name, socket in chosen
-    ]
+    match = Struct()
+    match.fields["transport"].string_value = PLAINTEXT
+    return cluster_pb2.Cluster.TransportSocketMatch(name=PLAINTEXT, match=match, transport_socket=raw)
 
 
 def _common(sans: _Sans, alpn: Iterable[str]) -> tls_pb2.CommonTlsContext:
@@ -82,10 +80,4 @@ def _common(sans: _Sans, alpn: Iterable[str]) -> tls_pb2.CommonTlsContext:
         validation.default_validation_context.match_typed_subject_alt_names.add(
             san_type=common_pb2.SubjectAltNameMatcher.URI, matcher=matcher
         )
-    return out
-
-
-def _transport(name: str) -> Struct:
-    out = Struct()
-    out.fields["transport"].string_value = name
     return out

@@ -4,7 +4,6 @@ And where the compiler is made to err, in one of seven ways, the pairs tell.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,13 +47,13 @@ def _exact_as_prefix(right: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _not_inverted(right: Callable[..., HeaderMatch]) -> Callable[..., HeaderMatch]:
-    return lambda said: replace(right(said), invert=False)
+    return lambda said: right(said)._replace(invert=False)
 
 
 def _end_included(right: Callable[..., HeaderMatch]) -> Callable[..., HeaderMatch]:
     def header(said: object) -> HeaderMatch:
         made = right(said)
-        return replace(made, bounds=(made.bounds[0], made.bounds[1] + 1)) if made.how is Compared.RANGE else made
+        return made._replace(bounds=(made.bounds[0], made.bounds[1] + 1)) if made.how is Compared.RANGE else made
 
     return header
 

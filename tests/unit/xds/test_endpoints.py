@@ -60,14 +60,14 @@ def assignment(resource: Resource) -> endpoint_pb2.ClusterLoadAssignment:
 def of_blue(
     local: Sequence[LocalInstance] = (), others: Sequence[RemoteCluster] = (), *, permissive: bool = True
 ) -> list[tuple[int, str, str, str]]:
-    """(priority, where, SNI, transport) of each endpoint."""
+    """(priority, where, SNI, transport) of each endpoint; one that says no transport is called in mutual TLS."""
     made = endpoints(directory(permissive=permissive), Topology(local, others), HERE)
     return [
         (
             locality.priority,
             _where(e.endpoint.address),
             e.endpoint.hostname,
-            e.metadata.filter_metadata[MATCH]["transport"],
+            e.metadata.filter_metadata[MATCH]["transport"] if e.HasField("metadata") else "mtls",
         )
         for locality in assignment(made["node/blue/8080"]).endpoints
         for e in locality.lb_endpoints
