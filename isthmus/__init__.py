@@ -13,6 +13,7 @@ This package is the core, and the map reads in the direction of a change; import
     imports    what other systems' files say of an App Mesh mesh, as definitions of ours
     model      what the tenant says
     pki        who is who
+    incremental  what was computed, kept until something it read has changed
     sigv4      who signed a request, as AWS's clients sign them
 
 From `rollout` downwards everything is a function of its arguments: no socket, no clock, no database. The three shells
