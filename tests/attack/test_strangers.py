@@ -67,6 +67,8 @@ def attempts(contract: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str
             continue
         for method, operation in operations.items():
             named = re.sub(r"{(name|parent|cluster)}", "{name}", path).replace("{number}", "1")
+            asked = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query" and p.get("required")]
+            named += "?" * bool(asked) + "&".join(f"{name}={{name}}" for name in asked)
             for condition in (NEW, THERE) if method == "put" else (THERE,):
                 yield operation["operationId"], method, named, condition
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from isthmus.model.document import Document
+from isthmus.model.kinds.gateway_route import HttpGatewayRoutePathRewrite
 from tests import build
 from tests.contract.cli.conftest import Run
 
@@ -154,8 +155,11 @@ def test_envoy_accepts_what_is_right(offline: Run, mesh: Path) -> None:
     assert (said.code, said.json["validated"]) == (0, {"accepted": True, "refused": [], "replaced": []})
 
 
-def test_what_envoy_refuses_is_told_by_document_field_and_its_words(offline: Run, tmp_path: Path) -> None:
-    """App Mesh lets a line break into a path that is rewritten, and so do we."""
+def test_what_envoy_refuses_is_told_by_document_field_and_its_words(
+    offline: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that we forgot: no definition is known that we accept and Envoy does not, so one of ours is left out."""
+    monkeypatch.setattr(HttpGatewayRoutePathRewrite, "violations", lambda _: iter(()))
     broken = build.gateway_route(match={"path": {"exact": "/x"}}, rewrite={"path": {"exact": "/a\nb"}})
     path = written(tmp_path / "m.yaml", build.mesh(broken).json())
     said = offline("compile", "-f", path, "--validate")

@@ -58,12 +58,8 @@ def _end_included(right: Callable[..., HeaderMatch]) -> Callable[..., HeaderMatc
     return header
 
 
-def _reversed(right: Callable[..., Any]) -> Callable[..., Any]:
-    def order(named: object) -> tuple[Any, ...]:
-        priority, *rest = right(named)
-        return (-priority, *rest)
-
-    return order
+def _reversed(right: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    return lambda *said: (each._replace(order=(-each.order[0], *each.order[1:])) for each in right(*said))
 
 
 def _weightless_too(right: Callable[..., Iterator[Target]]) -> Callable[..., Iterator[Target]]:
@@ -82,7 +78,7 @@ SABOTAGES: Mapping[str, tuple[Any, str, Wrong]] = {
     "an exact path is compared as a prefix": (matches, "_path", _exact_as_prefix),
     "an inverted header is not": (matches, "_header", _not_inverted),
     "the end of a range is in it": (matches, "_header", _end_included),
-    "the highest priority number comes first": (services, "_order", _reversed),
+    "the highest priority number comes first": (services, "_listed", _reversed),
     "targets without weight get some": (services, "_targets", _weightless_too),
     "a gateway's host names know case": (requests, "_regex", _by_case),
     "a gateway's path is never rewritten": (gateways, "_path", _never_rewritten),
