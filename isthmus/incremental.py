@@ -51,7 +51,7 @@ _NOTHING: dict[_Cell, None] = {}
 class Computation:
     """Inputs, and results that are kept. Results asked for from outside are roots; others live while they are read.
 
-    After an exception out of a build it must not be used again.
+    After an exception out of a build it must not be used again; whoever is done with it closes it.
     """
 
     def __init__(self) -> None:
@@ -125,6 +125,12 @@ class Computation:
                 read.readers.discard(cell)
                 left.append(read)
             cell.reads = _NOTHING
+
+    def close(self) -> None:
+        """Let go of everything. What is kept refers to itself all over, and Python would be late to find that out."""
+        for cell in self._cells.values():
+            cell.reads, cell.readers, cell.build = _NOTHING, set(), None
+        self._cells, self._reached, self._left = {}, set(), set()
 
     def __len__(self) -> int:
         return len(self._cells)

@@ -75,6 +75,8 @@ def _compiled(
     kept = warm.take(mesh.id)
     edit = revisions.edit(kept.revision, mesh.head) if kept is not None and kept.ground.around == around else None
     if kept is None or edit is None or any(key.kind in GROUND for key in edit):
+        if kept is not None:
+            kept.close()
         definition = revisions.definition(mesh.head)
         ground = Ground.of(definition, around)
         edit = definition.documents

@@ -30,6 +30,11 @@ class Kept:
         """In documents, each as often as it is compiled."""
         return sum(len(compiler) for compiler in self.compilers.values())
 
+    def close(self) -> None:
+        """Let go of the compilers."""
+        for compiler in self.compilers.values():
+            compiler.close()
+
 
 class Warm:
     """The compilers of one process, by mesh; those used longest ago go first when there are too many."""
@@ -47,14 +52,18 @@ class Warm:
     def keep(self, mesh: UUID, kept: Kept) -> None:
         """A mesh's compilers, back or for the first time."""
         with self._lock:
+            before = self._kept.pop(mesh, None)
+            if before is not None:
+                before.close()
             self._kept[mesh] = kept
             while len(self._kept) > 1 and sum(each.size for each in self._kept.values()) > self._most:
-                del self._kept[next(iter(self._kept))]
+                self._kept.pop(next(iter(self._kept))).close()
 
 
 def calm_collector() -> None:
-    """Let Python look for cycles seldom: a full compile makes 100,000s of small things, none of them in a cycle.
+    """Let Python look for cycles seldom: a full compile makes 100,000s of small things that stay.
 
-    With Python's own thresholds the collector takes up to half of its time (measured; docs/decisions/008).
+    With Python's own thresholds the collector takes up to half of its time (measured; docs/decisions/008). Compilers
+    are closed when they go, because they refer to themselves all over and would be found late.
     """
     gc.set_threshold(1_000_000, 50, 50)

@@ -6,6 +6,7 @@ moves costs the proxies of its mesh and no others. What an Envoy is told is deci
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from gateway.agent.images import images, plain
 from gateway.agent.inventory import Inventory, Workload, take
@@ -64,7 +65,9 @@ def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None
     if before and before.directory is directory and before.imports is imports and before.local == instances:
         return before
     found = endpoints(directory, Topology(instances, remote(imports)), world.place.here)
-    return Shared(directory, imports, instances, found)
+    by_address = sorted(instances, key=lambda each: each.address)
+    at = ((address, tuple(each)) for address, each in groupby(by_address, key=lambda each: each.address))
+    return Shared(directory, imports, instances, found, {a: several for a, several in at if len(several) > 1})
 
 
 def _sidecars(

@@ -6,7 +6,7 @@ replaced, never changed.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gateway.agent.acks import Proof, Target, ViewVersion
@@ -17,7 +17,7 @@ from gateway.agent.world import Place
 from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyState
 from isthmus.values import TrustDomain
-from isthmus.xds import aws_image
+from isthmus.xds import aws_image, names
 from isthmus.xds.aws_image import Capture
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
@@ -35,6 +35,8 @@ class Shared:
     imports: link.Imports | None
     local: tuple[LocalInstance, ...]
     endpoints: Mapping[str, Resource]
+    crowded: Mapping[str, Sequence[LocalInstance]] = field(default_factory=dict)
+    """The instances of each address that has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Sidecar:
         resources, instance = self.mesh.view(view), local(work)
         if work.role == NODE:
             outbound = DEFAULT_OUTBOUND if work.instance.outbound is None else work.instance.outbound
-            composed = compose_node(resources, self.shared.endpoints, instance, self.roots, outbound)
+            beside = self._beside(instance)
+            composed = compose_node(resources, self.shared.endpoints, instance, self.roots, outbound, beside)
             identity = domain.node(mesh_name, work.of)
         else:
             composed = compose_gateway(resources, self.shared.endpoints, instance, self.roots)
@@ -65,6 +68,13 @@ class Sidecar:
         )
         proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
         return _plan(self, work.instance.host, state, composed, proved)
+
+    def _beside(self, instance: LocalInstance) -> frozenset[int]:
+        """The TCP ports that proxies at the same address have before this one, by name: a port has one proxy."""
+        others = [each for each in self.shared.crowded.get(instance.address, ()) if each.name < instance.name]
+        views = (self.mesh.view(view_id(NODE, other.node, self.minor)) for other in others)
+        ports = (names.connected_port(r.name) for view in views for r in view if r.type == Type.LISTENER)
+        return frozenset(port for port in ports if port is not None)
 
 
 @dataclass(frozen=True, slots=True)

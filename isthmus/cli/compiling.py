@@ -125,7 +125,10 @@ def _clear(out: Path) -> None:
         detail = f"is not empty and was not written by this command (it has no {INDEX})"
         raise Invalid.one(f"--out {out}", "not_empty", detail)
     for role in ROLES:
-        shutil.rmtree(out / role, ignore_errors=True)
+        if (out / role).is_symlink():  # never through it: it may lead anywhere
+            (out / role).unlink()
+        elif (out / role).exists():
+            shutil.rmtree(out / role)
     (out / INDEX).unlink()
 
 

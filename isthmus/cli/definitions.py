@@ -17,7 +17,7 @@ File = Annotated[
 
 def files(path: Path) -> list[Path]:
     """The files to read, in the order of their names."""
-    return sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES) if path.is_dir() else [path]
+    return sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file()) if path.is_dir() else [path]
 
 
 def read(path: Path) -> list[Any]:

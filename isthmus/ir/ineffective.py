@@ -139,12 +139,14 @@ def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineff
         yield Ineffective(key, "/name", "no request can ask for a host of this name")
     if first != key.name:
         yield Ineffective(key, "/name", f"host names do not know case: virtual service {first} answers to this name")
-    if spec.provider is None:
+    host, _, port = key.name.rpartition(":")
+    other = unconnected.provider(host, said) if port.isdigit() else None
+    if other is not None and len(other.request_ports) > 1 and int(port) in other.request_ports:
+        yield Ineffective(key, "/name", f"this name asks for port {port} of virtual service {host}")
+    if spec.provider is None or unconnected.provider(key.name, said) is None:
         return
     provider = spec.provider.key
-    found = (said.nodes if provider.kind == "VirtualNode" else said.routers).get(provider.name)
-    ports = found.ports if found is not None else ()
-    if not ports and provider.kind == "VirtualNode":
+    if provider.kind == "VirtualNode" and not said.nodes[provider.name].ports:
         reason = f"virtual node {provider.name} has no listener, so nothing answers"
         yield Ineffective(key, "/spec/provider", reason)
 
@@ -154,6 +156,11 @@ def _targets(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
     if isinstance(spec.route, TcpRoute):
         yield from unconnected.of_route(key, spec, said)
         return
+    router = said.routers.get(key.parent or "")
+    for chosen in spec.chosen if router is None or not router.ports else ():
+        if chosen.route.match.port is not None:
+            reason = f"virtual router {key.parent} has no listener, so every port will do"
+            yield Ineffective(key, f"/spec/{chosen.member}/match/port", reason)
     for pointer, target in spec.targets:
         if target_port(target, None, said) is None:
             reason = f"virtual node {target.virtual_node} has no listener that an HTTP route can lead to"

@@ -28,8 +28,11 @@ LAST = 1001
 
 @lru_cache(maxsize=2**14)
 def askable(name: str) -> bool:
-    """Whether a request can name a service: Envoy takes other names for patterns or refuses them."""
-    return name.isprintable() and not any(c.isspace() or c in "*/" for c in name)
+    """Whether a request can name a service: Envoy takes other names for patterns or refuses them.
+
+    A dot at the end is taken off every host that is asked for.
+    """
+    return name.isprintable() and not name.endswith(".") and not any(c.isspace() or c in "*/" for c in name)
 
 
 class Askable:

@@ -10,6 +10,7 @@ from isthmus.model.key import Key
 from isthmus.model.kinds.gateway_route import GatewayRouteSpec
 from isthmus.model.kinds.route import RouteSpec
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
+from isthmus.model.kinds.virtual_router import VirtualRouterSpec
 from isthmus.values import OUTBOUND_PORT
 
 
@@ -59,15 +60,20 @@ def of_gateway_route(key: Key, spec: GatewayRouteSpec, said: Said) -> Iterator[I
     """A gateway route to a service that speaks tcp only: App Mesh's gateways take requests, not connections."""
     for chosen in spec.chosen:
         service = chosen.route.action.target.virtual_service.virtual_service_name
-        if _speaks_tcp_only(service, said):
-            at = f"/spec/{chosen.member}/action/target/virtualService/virtualServiceName"
-            yield Ineffective(key, at, f"virtual service {service} speaks tcp only, which gateways do not route")
+        port, found = chosen.route.action.target.port, provider(service, said)
+        at = f"/spec/{chosen.member}/action/target"
+        if found is not None and found.ports and not found.request_ports:
+            reason = f"virtual service {service} speaks tcp only, which gateways do not route"
+            yield Ineffective(key, f"{at}/virtualService/virtualServiceName", reason)
+        elif found is not None and port in found.connection_ports:
+            reason = f"port {port} of virtual service {service} speaks tcp, which gateways do not route"
+            yield Ineffective(key, f"{at}/port", reason)
 
 
-def _speaks_tcp_only(service: str, said: Said) -> bool:
+def provider(service: str, said: Said) -> VirtualNodeSpec | VirtualRouterSpec | None:
+    """What answers for a service."""
     spec = said.services.get(service)
     if spec is None or spec.provider is None:
-        return False
-    provider = spec.provider.key
-    found = (said.nodes if provider.kind == "VirtualNode" else said.routers).get(provider.name)
-    return found is not None and {m.protocol for m in found.ports} == {"tcp"}
+        return None
+    key = spec.provider.key
+    return (said.nodes if key.kind == "VirtualNode" else said.routers).get(key.name)

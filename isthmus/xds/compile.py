@@ -121,6 +121,15 @@ class Compiler:
         self._computation.sweep()
         return self._content.changed()
 
+    @property
+    def held(self) -> int:
+        """How many inputs and results it keeps."""
+        return len(self._computation)
+
+    def close(self) -> None:
+        """Let go of everything; it must not be used again."""
+        self._computation.close()
+
     def __len__(self) -> int:
         """How many documents it compiles."""
         return len(self._notes)

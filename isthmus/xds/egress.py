@@ -98,11 +98,10 @@ def localised(table: Resource, port: int) -> Resource:
 def _at(port: int) -> route_components_pb2.RouteMatch:
     """Requests for any host at a port."""
     out = route_components_pb2.RouteMatch(prefix="/")
+    said = rf":[\s+]*0*{port}\s*"  # every spelling that Envoy reads as this number
+    unsaid = rf"([^\[:]*|\[[^\]]*\])({said})?"
     header = out.headers.add(name=":authority")
-    if port == WEB:
-        header.string_match.safe_regex.regex = r"([^\[:]*|\[[^\]]*\])(:80)?"
-    else:
-        header.string_match.suffix = f":{port}"
+    header.string_match.safe_regex.regex = unsaid if port == WEB else f".*{said}"
     return out
 
 

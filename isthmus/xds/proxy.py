@@ -41,16 +41,18 @@ def compose_node(
     instance: LocalInstance,
     bundle: Resource,
     outbound: int = DEFAULT_OUTBOUND,
+    beside: Container[int] = (),
 ) -> list[Composed]:
     """A sidecar's resources: `view` is `node/<node>@<minor>`, `endpoints` from `isthmus.xds.endpoints.endpoints`.
 
     `inbound/<port>` listens at the instance's inbound port and hands to the application at the listener's port, both
     at the instance's address; `outbound` at `outbound` there, and `outbound/tcp/<port>` at that port unless it is
-    taken: a listener that cannot bind is refused, which would halt the revision everywhere.
+    taken: a listener that cannot bind is refused, which would halt the revision everywhere. `beside`: the TCP ports
+    that other proxies have at this address.
     """
     listed = list(view)
     taken = _taken(listed, instance) | {outbound}
-    kept = [r for r in listed if _served(r.name, ("inbound", "app"), instance) and _free(r.name, taken)]
+    kept = [r for r in listed if _served(r.name, ("inbound", "app"), instance) and _free(r.name, taken, beside)]
     local = [_localised(r, instance, outbound) for r in kept]
     apps = {p: app_endpoints(p, instance.address) for p in instance.ports}
     answers = {**endpoints, **{r.name: r for r in apps.values()}}
@@ -94,9 +96,10 @@ def _taken(view: Iterable[Resource], instance: LocalInstance) -> set[int]:
     return {port for port in own if port is not None} | set(instance.ports.values())
 
 
-def _free(name: str, taken: Container[int]) -> bool:
+def _free(name: str, *taken: Container[int]) -> bool:
     """Whether a resource is of a TCP port that can be bound, or of none."""
-    return names.connected_port(name) not in taken
+    port = names.connected_port(name)
+    return port is None or not any(port in each for each in taken)
 
 
 def _localised(resource: Resource, instance: LocalInstance, outbound: int | None) -> Composed:

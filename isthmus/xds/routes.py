@@ -121,7 +121,7 @@ def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Ho
 def ingress(listener: GatewayListener, services: Lookup[Service]) -> Resource:
     """A gateway's port: one virtual host for all names, so that priorities hold across them; names are conditions."""
     way = names.inside(listener.port)
-    routes = [r for said in listener.routes for r in _into_mesh(said, services.get(said.service), way)]
+    routes = [r for said in listener.routes for r in _into_mesh(said, _led(said, services), way)]
     name = names.ingress(listener.port)
     return _resource(name, [_Host(name=name, domains=["*"], routes=routes)])
 
@@ -136,8 +136,12 @@ class Asked(NamedTuple):
 
 def asked(gateway: Gateway, services: Lookup[Service]) -> tuple[Asked, ...]:
     """All that a gateway's routes ask for, each once, in the order of the texts."""
-    said = (route for listener in gateway.listeners for route in listener.routes if route.service in services)
-    found = {text: Asked(text, r.service, r.port) for r in said if (text := _asked(r, services[r.service]))}
+    found: dict[str, Asked] = {}
+    for route in (route for listener in gateway.listeners for route in listener.routes):
+        service = _led(route, services)
+        if service is not None:
+            text = _text(route, service)
+            found[text] = Asked(text, route.service, route.port)
     return tuple(found[text] for text in sorted(found))
 
 
@@ -150,8 +154,16 @@ def by_header(said: Asked, service: Service) -> tuple[bytes, ...]:
     return tuple(route.SerializeToString(deterministic=True) for route in out)
 
 
-def _asked(route: GatewayRoute, service: Service) -> str:
-    return f"{service.name}:{route.port}" if service.ports and route.port is not None else service.name
+def _led(route: GatewayRoute, services: Lookup[Service]) -> Service | None:
+    """The service that a gateway route leads to; None if there is none, or none that takes requests on its port."""
+    service = services.get(route.service)
+    closed = service is not None and bool(service.listens) and route.port not in (None, *service.listens)
+    return None if closed else service
+
+
+def _text(route: GatewayRoute, service: Service) -> str:
+    """No service that can be asked for has a slash in its name, but one may be called like another's host and port."""
+    return f"{service.name}/{route.port}" if service.ports and route.port is not None else service.name
 
 
 def _into_mesh(said: GatewayRoute, service: Service | None, way: str) -> Iterator[_Route]:
@@ -168,8 +180,9 @@ def _into_mesh(said: GatewayRoute, service: Service | None, way: str) -> Iterato
         if said.path is not None and said.path != match.path:
             out.route.prefix_rewrite = said.path
         if said.rewrite_host:
-            out.route.host_rewrite_literal = _asked(said, service)
-        text = _asked(said, service).replace("%", "%%")  # Envoy takes a value for a format
+            ported = service.ports and said.port is not None
+            out.route.host_rewrite_literal = f"{service.name}:{said.port}" if ported else service.name
+        text = _text(said, service).replace("%", "%%")  # Envoy takes a value for a format
         header = base_pb2.HeaderValue(key=names.MESH_SERVICE_HEADER, value=text)
         overwrite = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
         out.request_headers_to_add.add(header=header, append_action=overwrite)

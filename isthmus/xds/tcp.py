@@ -36,6 +36,7 @@ def _listener(claim: Claim) -> Resource:
     out = listener_pb2.Listener(name=name, traffic_direction=base_pb2.OUTBOUND)
     out.address.socket_address.address = TCP_PLACEHOLDER
     out.address.socket_address.port_value = claim.port.port
+    out.enable_reuse_port.value = False  # or another proxy at this address would share the port, and the connections
     out.filter_chains.add(filters=[*slots.tcp_filters(name), _discovered(names.tcp(claim.service, claim.port.port))])
     return Resource(Type.LISTENER, name, out.SerializeToString(deterministic=True))
 

@@ -1,5 +1,7 @@
 """A worker that kept its compilers stores the same snapshots as one that has just started."""
 
+import gc
+import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -169,7 +171,29 @@ def test_the_meshes_used_longest_ago_go_first() -> None:
     assert [mesh for mesh in meshes if warm.take(mesh)] == meshes[1:]
 
 
-def _kept() -> Kept:
-    definition = build.definition(name="empty")
-    ground = Ground.of(definition, surroundings())
-    return Kept(1, ground, {"east": Compiler(ground, "east")})
+def _kept(definition: Definition | None = None) -> Kept:
+    made = definition or build.definition(name="empty")
+    ground = Ground.of(made, surroundings())
+    compiler = Compiler(ground, "east")
+    compiler.change(made.documents)
+    return Kept(1, ground, {"east": compiler})
+
+
+def test_a_compiler_that_is_closed_is_gone_without_a_search_for_cycles() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        kept = _kept(build.mesh())
+        compiler = weakref.ref(kept.compilers["east"])
+        kept.close()
+        del kept
+        assert compiler() is None
+    finally:
+        gc.enable()
+
+
+def test_what_is_overtaken_or_too_much_is_closed() -> None:
+    warm, listed = Warm(most=1), [_kept(build.mesh()) for _ in range(3)]
+    for mesh, kept in zip((UUID(int=0), UUID(int=0), UUID(int=1)), listed, strict=True):
+        warm.keep(mesh, kept)
+    assert [bool(each.compilers["east"].held) for each in listed] == [False, False, True]

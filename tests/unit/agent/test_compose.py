@@ -110,3 +110,13 @@ def test_a_node_that_leaves_the_mesh_takes_its_proxies_with_it() -> None:
     first = compose(world(FRONT, GREEN))
     gone = compose(world(FRONT, GREEN, meshes={MESH: mesh(build.mesh(targets={"blue": 100}))}), first)
     assert set(gone.plans) == {"front"}
+
+
+def test_of_proxies_at_one_address_only_one_has_a_tcp_port() -> None:
+    """They would share it, and with it each other's connections."""
+    calling = (build.node(name, backends=["db.local"]) for name in ("front", "blue"))
+    made = mesh(build.mesh(*calling, build.node("db", port=5432, protocol="tcp"), build.service("db.local", node="db")))
+    crowded = instance("blue", {8080: 15007}, address=FRONT.address)
+    for beside, expected in ((crowded, {"blue"}), (BLUE, {"blue", "front"})):
+        plans = compose(replace(world(FRONT, beside), meshes={MESH: made})).plans
+        assert {n for n, p in plans.items() if any(r.name == "outbound/tcp/5432" for r in p.state.refs)} == expected

@@ -129,6 +129,33 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
             build.mesh(build.route("tunnel", match={"method": "CONNECT"})),
             ["Route router/tunnel /spec/httpRoute/match/method"],
         ),
+        (
+            build.mesh(
+                build.node("blue", ports={80: "http", 3306: "tcp"}),
+                build.service(node="blue"),
+                build.route(targets=[{"virtualNode": "blue", "weight": 1, "port": 80}]),
+                build.gateway_route(target_port=3306),
+                targets={"blue": 1},
+            ),
+            ["GatewayRoute ingress/all /spec/httpRoute/action/target/port"],
+        ),
+        (
+            build.mesh(
+                build.node("both", ports={80: "http", 81: "http"}),
+                build.service("s.local", node="both"),
+                build.service("s.local:80", node="blue"),
+            ),
+            ["VirtualService s.local:80 /name"],
+        ),
+        (
+            build.mesh(
+                build.document("VirtualRouter", "router", {}),
+                build.route(match={"prefix": "/", "port": 9}),
+                targets={"blue": 1},
+            ),
+            ["Route router/all /spec/httpRoute/match/port"],
+        ),
+        (build.mesh(build.service("a.", node="blue")), ["VirtualService a. /name"]),
         (build.mesh(build.placement("blue", "north")), ["Placement blue /spec/clusters/0"]),
         (build.mesh(build.binding("gone", node="gone")), ["Binding gone /spec/node"]),
         (
@@ -154,6 +181,10 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
         "a tcp route without a port",
         "a target that listens nowhere",
         "a tunnel",
+        "a gateway route to a port that speaks tcp",
+        "a name that is another's host and port",
+        "a port where a router has none",
+        "a name that ends in a dot",
         "a placement in a cluster that takes no part",
         "a binding to what is not there",
         "a workload that cannot be found yet",

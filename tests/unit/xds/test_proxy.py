@@ -174,12 +174,13 @@ def test_a_tcp_port_that_is_taken_is_left_out_with_all_that_nobody_would_ask_for
 @pytest.mark.parametrize(
     ("port", "refused", "let_out"),
     [
-        (15001, ["a:15001", "[::1]:15001"], ["a", "a:80", "a:5001", "a:115001"]),
-        (15101, ["a:15101"], ["a", "a:15001"]),
-        (80, ["a", "a:80", "[::1]", "[::1]:80", "10.0.0.1"], ["a:8080", "a:180", "[::80]:8080", "[::1]:180"]),
+        (15001, ["a:15001", "[::1]:15001", "a:015001", "a:+15001", "a: 15001"], ["a", "a:80", "a:5001", "a:115001"]),
+        (15101, ["a:15101", "a:0015101"], ["a", "a:15001"]),
+        (80, ["a", "a:80", "[::1]", "[::1]:80", "10.0.0.1", "a:080"], ["a:8080", "a:180", "[::80]:8080", "[::1]:180"]),
     ],
 )
 def test_a_proxy_lets_out_what_is_not_for_its_own_port(port: int, refused: list[str], let_out: list[str]) -> None:
+    """In whatever spelling: Envoy reads a port as a number."""
     mesh = build.mesh(spec={"egressFilter": {"type": "ALLOW_ALL"}})
     composed = compose_node(compiled(mesh)["node/front@1.40"], {}, BLUE, BUNDLE, port)
     (table,) = [e.resource for e in composed if e.resource.name == "outbound" and e.resource.type == Type.ROUTES]
@@ -187,7 +188,5 @@ def test_a_proxy_lets_out_what_is_not_for_its_own_port(port: int, refused: list[
     own = next(route for host in hosts for route in host.routes if route.name == "egress/own-port")
     said = own.match.headers[0].string_match
     for authority in (*refused, *let_out):
-        matched = (
-            bool(re2.fullmatch(said.safe_regex.regex, authority)) if port == 80 else authority.endswith(said.suffix)
-        )
+        matched = re2.fullmatch(said.safe_regex.regex, authority) is not None
         assert matched == (authority in refused), authority
