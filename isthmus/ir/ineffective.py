@@ -10,7 +10,7 @@ from typing import Any
 from isthmus.ir import access_logs, health, unconnected
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
-from isthmus.ir.services import askable, target_port
+from isthmus.ir.services import askable, request_port
 from isthmus.model.document import Spec
 from isthmus.model.key import Key
 from isthmus.model.kinds.gateway_route import GatewayRouteSpec
@@ -162,7 +162,7 @@ def _targets(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
             reason = f"virtual router {key.parent} has no listener, so every port will do"
             yield Ineffective(key, f"/spec/{chosen.member}/match/port", reason)
     for pointer, target in spec.targets:
-        if target_port(target, None, said) is None:
+        if request_port(target, None, said) is None:
             reason = f"virtual node {target.virtual_node} has no listener that an HTTP route can lead to"
             yield Ineffective(key, pointer, reason)
 

@@ -16,14 +16,12 @@ from isthmus.ir.mesh import Match, Route, Service, Target
 from isthmus.ir.nodes import REQUEST_TIMEOUT, milliseconds, request_timeout
 from isthmus.ir.retries import BY_DEFAULT, retry
 from isthmus.ir.said import Said
+from isthmus.ir.targets import priority, target_port
 from isthmus.model.kinds.route import GrpcRoute, HttpRoute, TcpRoute, WeightedTarget
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
 
 WEB = 80
 """The port that a bare name stands for (RFC 9110 §4.2.1)."""
-
-LAST = 1001
-"""Below the lowest priority (1000) come the routes that say none; App Mesh documents no order for these."""
 
 
 @lru_cache(maxsize=2**14)
@@ -105,8 +103,7 @@ def _listed(router: str, said: Said) -> Iterator[_Listed]:
         route = spec.route
         if not isinstance(route, TcpRoute):
             match = of_route(route.match)
-            priority = LAST if spec.priority is None else spec.priority
-            yield _Listed((router, name), route, match, (priority, *specificity(match), name))
+            yield _Listed((router, name), route, match, (priority(spec), *specificity(match), name))
 
 
 def _routes(listed: Iterable[_Listed], port: int | None, said: Said) -> Iterator[Route]:
@@ -125,18 +122,15 @@ def _routes(listed: Iterable[_Listed], port: int | None, said: Said) -> Iterator
 
 def _targets(targets: Sequence[WeightedTarget], port: int | None, said: Said) -> Iterator[Target]:
     for target in targets:
-        aimed = target_port(target, port, said)
+        aimed = request_port(target, port, said)
         if aimed is not None:
             yield Target(target.virtual_node, aimed, target.weight)
 
 
-def target_port(target: WeightedTarget, port: int | None, said: Said) -> int | None:
-    """The port of the node that a target means: the one it says, the router's own, or the first; None if none fits."""
+def request_port(target: WeightedTarget, port: int | None, said: Said) -> int | None:
+    """The port of its node that a target of a route for requests means."""
     node = said.nodes.get(target.virtual_node)
-    ports = node.request_ports if node else ()
-    if target.port is not None:
-        return target.port if target.port in ports else None
-    return port if port in ports else next(iter(ports), None)
+    return target_port(target, port, node.request_ports if node else ())
 
 
 def called(routes: Sequence[Route]) -> tuple[tuple[str, int], ...]:

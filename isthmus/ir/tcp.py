@@ -12,10 +12,8 @@ from typing import NamedTuple
 from isthmus.ir.mesh import Target, TcpPort
 from isthmus.ir.nodes import milliseconds
 from isthmus.ir.said import Said
+from isthmus.ir.targets import priority, target_port
 from isthmus.model.kinds.route import RouteSpec, TcpRoute, WeightedTarget
-
-LAST = 1001
-"""Below the lowest priority (1000) come the routes that say none."""
 
 
 class Claim(NamedTuple):
@@ -60,13 +58,10 @@ def tcp_routes(router: str, said: Said) -> Iterator[tuple[str, RouteSpec, TcpRou
             yield name, spec, spec.route
 
 
-def target_port(target: WeightedTarget, port: int | None, said: Said) -> int | None:
-    """The port of the node that a target means: the one it says, the router's own, or the first; None if none fits."""
+def connection_port(target: WeightedTarget, port: int | None, said: Said) -> int | None:
+    """The port of its node that a target of a tcp route means."""
     node = said.nodes.get(target.virtual_node)
-    listened = node.connection_ports if node else ()
-    if target.port is not None:
-        return target.port if target.port in listened else None
-    return port if port in listened else next(iter(listened), None)
+    return target_port(target, port, node.connection_ports if node else ())
 
 
 def claims(services: Mapping[str, Sequence[TcpPort]]) -> tuple[Claim, ...]:
@@ -88,8 +83,7 @@ def _is_for(route: TcpRoute, port: int) -> bool:
 
 
 def _order(name: str, spec: RouteSpec, route: TcpRoute) -> tuple[int, bool, str]:
-    priority = LAST if spec.priority is None else spec.priority
-    return priority, route.match is None or route.match.port is None, name
+    return priority(spec), route.match is None or route.match.port is None, name
 
 
 def _routed(router: str, port: int, said: Said) -> TcpPort:
@@ -97,7 +91,7 @@ def _routed(router: str, port: int, said: Said) -> TcpPort:
     route = said.routes[router][name or ""].route
     assert isinstance(route, TcpRoute), "only tcp routes are listed"
     targets = route.action.weighted_targets
-    aimed = ((target, target_port(target, port, said)) for target in targets)
+    aimed = ((target, connection_port(target, port, said)) for target in targets)
     return TcpPort(
         port=port,
         of=(router, name or ""),

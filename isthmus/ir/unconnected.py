@@ -51,7 +51,7 @@ def of_route(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
     elif key.name not in {tcp.first(router, port, said) for port in ports}:
         yield Ineffective(key, "/spec/tcpRoute", "another route comes before it and has all connections")
     for pointer, target in spec.targets:
-        if tcp.target_port(target, None, said) is None:
+        if tcp.connection_port(target, None, said) is None:
             reason = f"virtual node {target.virtual_node} has no listener that a tcp route can lead to"
             yield Ineffective(key, pointer, reason)
 

@@ -205,6 +205,7 @@ class Phase(StrEnum):
 def union(old: Iterable[Ref], new: Iterable[Ref]) -> tuple[Ref, ...]:
     """Both, by name; where both have a name the new content stands, which the compiler keeps a superset in effect.
 
+    But for a port that changes between HTTP and TCP: it serves the new way at once, and callers fail until they follow.
     What a listener refers to comes with it: where the new listener needs less (a port that spoke HTTP and speaks TCP),
     nobody would ask for the rest, and what nobody asks for is never acknowledged.
     """
