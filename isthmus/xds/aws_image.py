@@ -51,8 +51,10 @@ def compose_node(
     listeners = [r for r in kept if r.type == Type.LISTENER]
     ports = [p for r in listeners if (p := names.listened_port(r.name, "inbound")) is not None]
     made = [_inbound((r for r in listeners if names.listened_port(r.name, "inbound")), capture)] if ports else []
-    made += [_outbound(kept, capture), aws_outbound.original()]
-    made += [_plain(r, capture.address, capture) for r in kept if r.type != Type.LISTENER]
+    sent = _outbound(kept, capture)
+    made += [sent, aws_outbound.original()]
+    rest = [r for r in kept if r.type != Type.LISTENER and (_takes_requests(sent) or not _of_requests(r))]
+    made += [_plain(r, capture.address, capture) for r in rest]
     out = [Composed(resource, proven=True) for resource in made]
     apps = {names.app(port): app_endpoints(port, LOOPBACK) for port in ports}
     return [*out, *_assignments(kept, {**endpoints, **apps})]
@@ -101,6 +103,19 @@ def _outbound(view: Sequence[Resource], capture: Capture) -> Resource:
     for chain in out.filter_chains:
         _plaintext(chain)
     return Resource(Type.LISTENER, out.name, out.SerializeToString(deterministic=True))
+
+
+def _takes_requests(outbound: Resource) -> bool:
+    """Whether any port is left for requests: TCP ports of backends may have them all."""
+    chains = listener_pb2.Listener.FromString(outbound.body).filter_chains
+    return any(each.typed_config.Is(_Hcm.DESCRIPTOR) for chain in chains for each in chain.filters)
+
+
+def _of_requests(resource: Resource) -> bool:
+    """Whether a resource is only asked for where `outbound` takes requests."""
+    if resource.type == Type.EXTENSION:
+        return names.slot_listener(resource.name) == names.OUTBOUND
+    return resource.type == Type.ROUTES and resource.name == names.OUTBOUND
 
 
 def _plain(resource: Resource, address: str, capture: Capture) -> Resource:

@@ -121,11 +121,16 @@ Chains = dict[str, tuple[int, list[str], str]]
 """By name: the port (0: any), names in TLS, and what is last in each."""
 
 
-def outbound(egress: str, *more: Document) -> Chains:
-    """The chains by which a node sends."""
+def sending(egress: str, *more: Document) -> list[Composed]:
+    """What a node gets that sends."""
     mesh = build.mesh(*more, spec={"egressFilter": {"type": egress}})
     snapshot = compile_mesh(mesh, surroundings(), "east").snapshot
-    composed = compose_node([snapshot.resources[r.version] for r in snapshot.manifest.refs("node/front@1.40")], {})
+    return compose_node([snapshot.resources[r.version] for r in snapshot.manifest.refs("node/front@1.40")], {})
+
+
+def outbound(egress: str, *more: Document) -> Chains:
+    """The chains by which a node sends."""
+    composed = sending(egress, *more)
     chains = listeners(composed)["outbound"].filter_chains
     matches = {chain.name: (chain.filter_chain_match, chain.filters[-1].name) for chain in chains}
     return {
@@ -169,6 +174,21 @@ def test_a_port_of_both_sorts_is_tcps() -> None:
     both = build.node("db", port=8080, protocol="tcp"), *DB[1:]
     made = {name: chain for name, chain in outbound("ALLOW_ALL", *both).items() if chain[0] == 8080}
     assert made == {"outbound/tcp/8080": (8080, [], "tcp/db.local/8080")}
+
+
+def test_what_belongs_to_requests_is_left_out_where_no_port_is_left_for_them() -> None:
+    """Envoy would not ask for it, and a rollout would wait for its ACK for ever."""
+    tcp = (
+        build.node("db", ports={80: "tcp", 8080: "tcp"}),
+        build.service("db.local", node="db"),
+        build.node("front", backends=["db.local"]),
+    )
+    for more, expected in ((tcp, False), (DB, True)):
+        composed = sending("ALLOW_ALL", *more)
+        listed = {(e.resource.type, e.resource.name) for e in composed}
+        assert ((Type.ROUTES, "outbound") in listed) is expected
+        assert ((Type.EXTENSION, "outbound/http/fence") in listed) is expected
+        assert (HTTP in {last for _, _, last in outbound("ALLOW_ALL", *more).values()}) is expected
 
 
 def test_something_reads_before_a_chain_is_chosen_only_at_443() -> None:
