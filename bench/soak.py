@@ -25,7 +25,7 @@ EVIDENCE = Path(__file__).parent.parent / "docs" / "evidence"
 KILLS = 200
 FORGERIES = 10_000
 MESHES = 20_000
-SEQUENCES, STEPS = 10_000, 10
+SEQUENCES, STEPS = 5_000, 10
 
 
 def kills() -> tuple[str, bool]:
