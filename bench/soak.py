@@ -24,7 +24,7 @@ from tests.journey.storm import storm
 EVIDENCE = Path(__file__).parent.parent / "docs" / "evidence"
 KILLS = 200
 FORGERIES = 10_000
-MESHES = 20_000
+MESHES = 15_000
 SEQUENCES, STEPS = 5_000, 10
 
 
