@@ -5,6 +5,7 @@ demanded that pool and port agree (appmesh.md §4.4); we demand it of timeouts t
 nothing.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal, Protocol
@@ -28,9 +29,9 @@ class Listens(Structure):
     """A spec with ports; what is made of them is kept, because every route that leads there asks."""
 
     @property
+    @abstractmethod
     def ports(self) -> tuple[PortMapping, ...]:
         """Where it listens, in the order given."""
-        raise NotImplementedError
 
     @cached_property
     def request_ports(self) -> tuple[int, ...]:
