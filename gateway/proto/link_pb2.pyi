@@ -33,6 +33,7 @@ class _LaneEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Lane.ValueType],
     DEFINITION: _Lane.ValueType  # 1
     TRUST: _Lane.ValueType  # 2
     TOPOLOGY: _Lane.ValueType  # 3
+    CERTIFICATES: _Lane.ValueType  # 4
 
 class Lane(_Lane, metaclass=_LaneEnumTypeWrapper): ...
 
@@ -40,6 +41,7 @@ LANE_UNSPECIFIED: Lane.ValueType  # 0
 DEFINITION: Lane.ValueType  # 1
 TRUST: Lane.ValueType  # 2
 TOPOLOGY: Lane.ValueType  # 3
+CERTIFICATES: Lane.ValueType  # 4
 Global___Lane: _TypeAlias = Lane  # noqa: Y015
 
 @_typing.final
@@ -199,6 +201,7 @@ class FromHub(_message.Message):
     DEBUG_FIELD_NUMBER: _builtins.int
     WITHDRAW_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome:
         """answers Hello"""
@@ -217,6 +220,10 @@ class FromHub(_message.Message):
     def withdraw(self) -> Global___Withdraw: ...
     @_builtins.property
     def signature(self) -> Global___SignatureAnswer: ...
+    @_builtins.property
+    def certificates(self) -> Global___Certificates:
+        """only to an agent with the feature `certificates`"""
+
     def __init__(
         self,
         *,
@@ -228,12 +235,13 @@ class FromHub(_message.Message):
         debug: Global___DebugQuestion | None = ...,
         withdraw: Global___Withdraw | None = ...,
         signature: Global___SignatureAnswer | None = ...,
+        certificates: Global___Certificates | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "debug", b"debug", "imports", b"imports", "intermediate", b"intermediate", "offer", b"offer", "signature", b"signature", "trust", b"trust", "welcome", b"welcome", "withdraw", b"withdraw"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "certificates", b"certificates", "debug", b"debug", "imports", b"imports", "intermediate", b"intermediate", "offer", b"offer", "signature", b"signature", "trust", b"trust", "welcome", b"welcome", "withdraw", b"withdraw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "debug", b"debug", "imports", b"imports", "intermediate", b"intermediate", "offer", b"offer", "signature", b"signature", "trust", b"trust", "welcome", b"welcome", "withdraw", b"withdraw"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "certificates", b"certificates", "debug", b"debug", "imports", b"imports", "intermediate", b"intermediate", "offer", b"offer", "signature", b"signature", "trust", b"trust", "welcome", b"welcome", "withdraw", b"withdraw"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "offer", "trust", "imports", "intermediate", "debug", "withdraw", "signature"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "offer", "trust", "imports", "intermediate", "debug", "withdraw", "signature", "certificates"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -523,6 +531,117 @@ class Bundle(_message.Message):
 Global___Bundle: _TypeAlias = Bundle  # noqa: Y015
 
 @_typing.final
+class Certificates(_message.Message):
+    """The managed certificates and authorities that this cluster's definitions name, whole: what is not listed is gone. Keys
+    are in it: it is never part of a snapshot, and is kept readable by the agent alone.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
+    AUTHORITIES_FIELD_NUMBER: _builtins.int
+    CHALLENGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def position(self) -> Global___Position: ...
+    @_builtins.property
+    def certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___ManagedCertificate]: ...
+    @_builtins.property
+    def authorities(self) -> _containers.RepeatedCompositeFieldContainer[Global___ManagedAuthority]: ...
+    @_builtins.property
+    def challenges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Challenge]: ...
+    def __init__(
+        self,
+        *,
+        position: Global___Position | None = ...,
+        certificates: _abc.Iterable[Global___ManagedCertificate] | None = ...,
+        authorities: _abc.Iterable[Global___ManagedAuthority] | None = ...,
+        challenges: _abc.Iterable[Global___Challenge] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "certificates", b"certificates", "challenges", b"challenges", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Certificates: _TypeAlias = Certificates  # noqa: Y015
+
+@_typing.final
+class ManagedCertificate(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARN_FIELD_NUMBER: _builtins.int
+    CHAIN_PEM_FIELD_NUMBER: _builtins.int
+    KEY_PEM_FIELD_NUMBER: _builtins.int
+    arn: _builtins.str
+    chain_pem: _builtins.bytes
+    """leaf first"""
+    key_pem: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        arn: _builtins.str = ...,
+        chain_pem: _builtins.bytes = ...,
+        key_pem: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arn", b"arn", "chain_pem", b"chain_pem", "key_pem", b"key_pem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ManagedCertificate: _TypeAlias = ManagedCertificate  # noqa: Y015
+
+@_typing.final
+class ManagedAuthority(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARN_FIELD_NUMBER: _builtins.int
+    ROOTS_PEM_FIELD_NUMBER: _builtins.int
+    arn: _builtins.str
+    roots_pem: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        arn: _builtins.str = ...,
+        roots_pem: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arn", b"arn", "roots_pem", b"roots_pem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ManagedAuthority: _TypeAlias = ManagedAuthority  # noqa: Y015
+
+@_typing.final
+class Challenge(_message.Message):
+    """What an ACME authority will ask this cluster's virtual gateways for: HTTP-01, RFC 8555 section 8.3."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    domain: _builtins.str
+    token: _builtins.str
+    answer: _builtins.str
+    def __init__(
+        self,
+        *,
+        domain: _builtins.str = ...,
+        token: _builtins.str = ...,
+        answer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "domain", b"domain", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Challenge: _TypeAlias = Challenge  # noqa: Y015
+
+@_typing.final
 class Imports(_message.Message):
     """The other clusters' instances of one mesh. No compile in this path."""
 
@@ -665,6 +784,9 @@ class Summary(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     GATEWAYS_FIELD_NUMBER: _builtins.int
     NODES_FIELD_NUMBER: _builtins.int
+    PLAINTEXT_FIELD_NUMBER: _builtins.int
+    RESOLVED_FIELD_NUMBER: _builtins.int
+    BOUND_FIELD_NUMBER: _builtins.int
     mesh: _builtins.str
     generation: _builtins.int
     """the agent's own counter; grows"""
@@ -672,6 +794,14 @@ class Summary(_message.Message):
     def gateways(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Exported]: ...
+    @_builtins.property
+    def plaintext(self) -> _containers.RepeatedCompositeFieldContainer[Global___Plaintext]: ...
+    @_builtins.property
+    def resolved(self) -> _containers.RepeatedCompositeFieldContainer[Global___Resolved]: ...
+    @_builtins.property
+    def bound(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """nodes that have instances here, with or without a proxy"""
+
     def __init__(
         self,
         *,
@@ -679,14 +809,93 @@ class Summary(_message.Message):
         generation: _builtins.int = ...,
         gateways: _abc.Iterable[_builtins.str] | None = ...,
         nodes: _abc.Iterable[Global___Exported] | None = ...,
+        plaintext: _abc.Iterable[Global___Plaintext] | None = ...,
+        resolved: _abc.Iterable[Global___Resolved] | None = ...,
+        bound: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateways", b"gateways", "generation", b"generation", "mesh", b"mesh", "nodes", b"nodes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bound", b"bound", "gateways", b"gateways", "generation", b"generation", "mesh", b"mesh", "nodes", b"nodes", "plaintext", b"plaintext", "resolved", b"resolved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Summary: _TypeAlias = Summary  # noqa: Y015
+
+@_typing.final
+class Plaintext(_message.Message):
+    """A port of a node that proxies here call in plaintext, because instances of it have no proxy that has acked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLER_FIELD_NUMBER: _builtins.int
+    CALLER_KIND_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    INSTANCES_FIELD_NUMBER: _builtins.int
+    caller: _builtins.str
+    """virtual node or gateway; empty for any"""
+    caller_kind: _builtins.str
+    """node | gateway"""
+    node: _builtins.str
+    port: _builtins.int
+    @_builtins.property
+    def instances(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        caller: _builtins.str = ...,
+        caller_kind: _builtins.str = ...,
+        node: _builtins.str = ...,
+        port: _builtins.int = ...,
+        instances: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "caller_kind", b"caller_kind", "instances", b"instances", "node", b"node", "port", b"port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Plaintext: _TypeAlias = Plaintext  # noqa: Y015
+
+@_typing.final
+class Resolved(_message.Message):
+    """A node without bound instances, found by its own service discovery from here."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    ADDRESSES_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    source: _builtins.str
+    """dns | cloud-map"""
+    asked: _builtins.str
+    """host name, or namespace/service"""
+    stale: _builtins.bool
+    """the last answer is kept, because no newer one came"""
+    error: _builtins.str
+    @_builtins.property
+    def addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        source: _builtins.str = ...,
+        asked: _builtins.str = ...,
+        addresses: _abc.Iterable[_builtins.str] | None = ...,
+        stale: _builtins.bool = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "asked", b"asked", "error", b"error", "node", b"node", "source", b"source", "stale", b"stale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resolved: _TypeAlias = Resolved  # noqa: Y015
 
 @_typing.final
 class Acks(_message.Message):

@@ -26,7 +26,7 @@ from isthmus.xds.content import Changed, Content
 from isthmus.xds.snapshot import Manifest, Snapshot, Type, view_id
 from isthmus.xds.translate import Ports, Translation, View
 
-COMPILER = "3"
+COMPILER = "4"
 """An input of every snapshot (design-notes 17): raised whenever the same definition compiles to other bytes."""
 
 
