@@ -28,6 +28,8 @@ OUTBOUND_PORT = 15001
 
 SNI_VERSION = "v1"
 ALPN_H2, ALPN_H1, ALPN_TCP = "isthmus-h2", "isthmus-h1", "isthmus-tcp"
+ALPN_GRPC = "h2"
+"""What gRPC offers where it is its own client: it has no other (gRFC A29), so it cannot offer one of ours."""
 ANY = "any"
 """The SNI's first label when any instance will do (design §9: above the slot cap)."""
 

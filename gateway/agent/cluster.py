@@ -16,6 +16,7 @@ from gateway.agent.discovery import Found
 from gateway.agent.images import remembered
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh, Refused
+from gateway.agent.proxyless import lacking
 from gateway.agent.settling import Settled, settle
 from gateway.agent.state import trusting
 from gateway.agent.world import Place, World
@@ -196,3 +197,5 @@ class Cluster:
         for name, why in now.items():
             if was.get(name) != why:
                 LOG.warning(line("left_out", name=name, why=why))
+        for plan in lacking(self.settled.composition.plans, before.composition.plans):
+            LOG.warning(line("not_done_by_grpc", name=plan.state.proxy, what="; ".join(plan.lacks)))

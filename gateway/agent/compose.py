@@ -13,6 +13,7 @@ from gateway.agent.inventory import Inventory, Workload, take
 from gateway.agent.minors import minor_of, no_view
 from gateway.agent.peers import remote
 from gateway.agent.plans import EAST_WEST, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
+from gateway.agent.proxyless import proxyless
 from gateway.agent.world import World
 from isthmus.xds.endpoints import Topology, endpoints
 from isthmus.xds.secrets import bundle
@@ -46,6 +47,7 @@ def compose(world: World, before: Composition = NOTHING) -> Composition:
     plainly = plain(world, shared, before.plain)
     recipes: dict[str, Recipe | str] = dict(_sidecars(world, inventory, shared, roots[1]))
     recipes |= dict(_east_west(world, shared)) | dict(images(world, plainly))
+    recipes |= dict(proxyless(world, inventory, shared, roots[1]))
     left_out = {**inventory.left_out, **{name: recipe for name, recipe in recipes.items() if isinstance(recipe, str)}}
     plans = {n: _kept(before.plans.get(n), recipe) for n, recipe in recipes.items() if not isinstance(recipe, str)}
     return Composition(inventory, plans, shared, left_out, roots, world.images, plainly)

@@ -6,7 +6,7 @@ replaced, never changed.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from gateway.agent.acks import Proof, Target, ViewVersion
@@ -17,7 +17,7 @@ from gateway.agent.world import Place
 from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyState
 from isthmus.values import TrustDomain
-from isthmus.xds import aws_image, names
+from isthmus.xds import aws_image, names, proxyless
 from isthmus.xds.aws_image import Capture
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
@@ -25,6 +25,8 @@ from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_eas
 from isthmus.xds.snapshot import Resource, Type, digest, view_id
 
 NODE, GATEWAY, EAST_WEST = "node", "gateway", "east-west"
+PROXYLESS = "proxyless"
+"""The role of an application that is its own xDS client, as its warden is told it. Its view is its node's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,18 +143,41 @@ class Image:
         return _plan(self, "", state, composed, frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])}))
 
 
-Recipe: TypeAlias = Sidecar | EastWest | Image
+@dataclass(frozen=True, slots=True)
+class Proxyless:
+    """The recipe of an application that calls by gRPC's own xDS client. It has an identity, and no listeners."""
+
+    mesh: Mesh
+    shared: Shared
+    workload: Workload
+    roots: Resource
+    minor: str
+    trust_domain: str
+
+    def plan(self) -> "Plan":
+        """Its node's view, in gRPC's words."""
+        work, view = self.workload, view_id(NODE, self.workload.of, self.minor)
+        told = proxyless.compose(self.mesh.view(view), self.shared.endpoints, self.roots)
+        identity = TrustDomain(self.trust_domain).node(self.mesh.directory.facts.name, work.of)
+        name, mesh = work.instance.name, work.mesh
+        state = ProxyState(proxy=name, identity=identity, minor=self.minor, role=PROXYLESS, node=work.of, mesh=mesh)
+        proved = frozenset({ViewVersion(mesh, view, self.mesh.versions[view])})
+        return replace(_plan(self, work.instance.host, state, told.composed, proved), lacks=told.lacks)
+
+
+Recipe: TypeAlias = Sidecar | EastWest | Image | Proxyless
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one proxy of `host` is to have; `resources` by version."""
+    """What one proxy of `host` is to have; `resources` by version. `lacks`: what of the definition it cannot do."""
 
     recipe: Recipe
     host: str
     state: ProxyState
     target: Target
     resources: Mapping[str, Resource]
+    lacks: tuple[str, ...] = ()
 
 
 def local(workload: Workload) -> LocalInstance:

@@ -17,7 +17,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from isthmus.ir.mesh import AccessLog
-from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
+from isthmus.values import ALPN_GRPC, ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
 from isthmus.xds import access_logs, egress, names, slots, telemetry, tls
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
@@ -33,15 +33,24 @@ PLACEHOLDER, OUTBOUND_PLACEHOLDER, TCP_PLACEHOLDER = "127.0.0.1", "127.0.0.2", "
 EARLY_BYTES = 65_536
 """What is kept of a caller's words while the application is being connected to; the caller waits with the rest."""
 
+PROXYLESS_REQUESTS = 1000
+"""After how many requests a client without a proxy is asked to connect again: so rarely a handshake costs nothing."""
+
 
 def inbound_http(mesh: str, port: int, log: AccessLog | None = None) -> Resource:
-    """An HTTP port of a node: mutual TLS only, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC."""
+    """An HTTP port of a node: mutual TLS only, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC.
+
+    A client without a proxy is let in like any other (`isthmus.xds.proxyless`). Another cluster is one address to it,
+    behind which the gateway chooses an instance for each connection: so it has to connect again now and then.
+    """
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
-    for alpn, codec in ((ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1)):
+    for alpn, codec in ((ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1), (ALPN_GRPC, _Hcm.HTTP2)):
         manager = _manager(name, codec, telemetry.INBOUND_PEER, log)
         manager.forward_client_cert_details = _Hcm.SANITIZE_SET
         manager.set_current_client_cert_details.uri = True
+        if alpn == ALPN_GRPC:
+            manager.common_http_protocol_options.max_requests_per_connection.value = PROXYLESS_REQUESTS
         out.filter_chains.append(_authenticated(mesh, alpn, [_http(manager)]))
     return _resource(out)
 

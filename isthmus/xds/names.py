@@ -33,6 +33,12 @@ OTHERWISE = "otherwise"
 NOWHERE = "nowhere"
 """A cluster that is never defined: `tcp_proxy` demands a name even where `sni_cluster` chooses, or nothing does."""
 
+MTLS, PLAINTEXT, ELSEWHERE = "mtls", "plaintext", "elsewhere"
+"""The parts of a backend for gRPC without a proxy, which knows one transport per cluster, not per endpoint."""
+
+CREDENTIALS = "isthmus"
+"""Where gRPC without a proxy has its own certificate and its trust from: an instance in its bootstrap."""
+
 MESH_SERVICE_HEADER = "x-app-mesh-virtual-service"
 """App Mesh's own header between a gateway's two listeners (appmesh.md §3.1), here whether or not the host stays."""
 
@@ -80,6 +86,21 @@ def peer(cluster: str) -> str:
 def backend(node: str, port: int) -> str:
     """A port of a virtual node as its clients see it; also the name of its endpoints."""
     return f"node/{escaped(node)}/{port}"
+
+
+def mtls(name: str) -> str:
+    """The instances of a backend that have a proxy before them, for a client that has none itself."""
+    return f"{MTLS}/{name}"
+
+
+def elsewhere(name: str) -> str:
+    """The instances of a backend in other clusters, for such a client."""
+    return f"{ELSEWHERE}/{name}"
+
+
+def plaintext(name: str) -> str:
+    """The instances of a backend without a proxy, for a client that has none either."""
+    return f"{PLAINTEXT}/{name}"
 
 
 def outbound_tcp(port: int) -> str:

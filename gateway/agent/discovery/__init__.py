@@ -30,6 +30,8 @@ class Instance:
     health: Health = Health.HEALTHY
     outbound: int | None = None
     """The port where its proxy listens for what the application sends; None, not said."""
+    grpc: bool = False
+    """Whether its application calls by gRPC's own xDS client, from its host's warden, without a proxy."""
 
     @property
     def proxied(self) -> bool:

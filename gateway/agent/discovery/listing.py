@@ -54,6 +54,12 @@ class InstanceEntry(_Part):
     zone: str = ""
     health: Literal["healthy", "unhealthy", "draining"] = "healthy"
     outbound: Port | None = None
+    grpc: bool = False
+
+    @property
+    def proxied(self) -> bool:
+        """Whether a proxy stands before it."""
+        return bool(self.ports) or self.outbound is not None
 
     def found(self) -> Instance:
         """The same as discovery sees it."""
@@ -86,9 +92,9 @@ def parse(text: str) -> Found:
         listing = Listing.model_validate(_decode(text))
     except ValidationError as error:
         raise Invalid(_violations(error)) from None
-    twice = list(_named_twice(listing))
-    if twice:
-        raise Invalid(twice)
+    wrong = [*_named_twice(listing), *_both_ways(listing)]
+    if wrong:
+        raise Invalid(wrong)
     instances = sorted((entry.found() for entry in listing.instances), key=lambda i: i.name)
     gateways = sorted((Gateway(**dict(entry)) for entry in listing.gateways), key=lambda g: g.name)
     return Found(tuple(instances), tuple(gateways))
@@ -109,6 +115,14 @@ def _named_twice(listing: Listing) -> Iterator[Violation]:
         if name in seen:
             yield Violation(at, "duplicate_name", f"{name!r} stands here twice")
         seen.add(name)
+
+
+def _both_ways(listing: Listing) -> Iterator[Violation]:
+    """A proxy and gRPC's own client cannot have one socket, and one identity would stand for two."""
+    for i, entry in enumerate(listing.instances):
+        if entry.grpc and entry.proxied:
+            detail = f"{entry.name!r} has the ports of a proxy, so its application calls through that"
+            yield Violation(f"/instances/{i}/grpc", "proxied", detail)
 
 
 class _Loader(yaml.SafeLoader):
