@@ -1,9 +1,10 @@
 """proxyless_backends: a backend as gRPC's own client reaches it, with the certificates of its own bootstrap.
 
-gRPC has one transport per cluster. So where plaintext is permitted a backend is three clusters, and an aggregate of
-them: first this cluster's instances with a proxy before them, in the mesh's mutual TLS; when none of these can be
-reached those without one; then other clusters'. A client that was given no credentials reaches only those in the
-middle, because a proxy takes nothing else.
+gRPC has one transport per cluster. So a backend is three clusters, and an aggregate of them: first this cluster's
+instances with a proxy before them, in the mesh's mutual TLS; when none of these can be reached those without one, where
+plaintext is permitted; then other clusters'. A client that was given no credentials reaches only those in the middle,
+because a proxy takes nothing else. The three are always there: C-core 1.85 ends with its application when a cluster of
+one kind becomes one of another (measured).
 
 gRPC has no internal listeners either. The instances of another cluster are one endpoint for each of its gateways, whose
 SNI says "any": several endpoints of one address it refuses. Typed SAN matchers it passes over *in silence*, so the
@@ -21,7 +22,7 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from envoy.extensions.clusters.aggregate.v3 import cluster_pb2 as aggregate_pb2
-from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
+from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from envoy.type.matcher.v3 import string_pb2
 
 from isthmus.values import ANY
@@ -29,6 +30,9 @@ from isthmus.xds import names
 from isthmus.xds.endpoints import HEALTH, MATCH, PLAINTEXT, nothing
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, packed
+
+NOBODY = "spiffe://nowhere.invalid"
+"""Whom to expect where nobody is to be called."""
 
 _Assignment: TypeAlias = endpoint_pb2.ClusterLoadAssignment
 _Endpoint: TypeAlias = endpoint_components_pb2.LbEndpoint
@@ -48,15 +52,15 @@ def backend(
     said = cluster_pb2.Cluster.FromString(cluster.body)
     way, lost = _way(said), _lost(said)
     if way is None:
-        refused = f"{said.name}: App Mesh's TLS is demanded on the way to it, which gRPC cannot do: it is not called"
-        return [_resource(_discovered(said.name, said)), nothing(said.name)], [refused, *lost]
-    parts = _split(assignment or nothing(said.name), peers)
-    if not way.permissive:
-        return [_resource(_authenticated(said.name, said, way)), _renamed(parts.proxied, said.name)], lost
+        lost.insert(
+            0, f"{said.name}: App Mesh's TLS is demanded on the way to it, which gRPC cannot do: nobody is called"
+        )
+    parts = _split(assignment or nothing(said.name), peers) if way else _NOBODY
     near, bare, far = names.mtls(said.name), names.plaintext(said.name), names.elsewhere(said.name)
     made = [_aggregate(said.name, [near, bare, far]), _discovered(bare, said)]
-    made += (_authenticated(name, said, way) for name in (near, far))
-    found = [_renamed(parts.near, near), _renamed(parts.bare, bare), _renamed(parts.far, far)]
+    made += (_authenticated(name, said, way.identities if way else (NOBODY,)) for name in (near, far))
+    plain = parts.bare if way and way.permissive else _Assignment()
+    found = [_renamed(parts.near, near), _renamed(plain, bare), _renamed(parts.far, far)]
     return [*map(_resource, made), *found], lost
 
 
@@ -93,15 +97,14 @@ def _discovered(name: str, said: cluster_pb2.Cluster) -> cluster_pb2.Cluster:
     return out
 
 
-def _authenticated(name: str, said: cluster_pb2.Cluster, way: _Way) -> cluster_pb2.Cluster:
+def _authenticated(name: str, said: cluster_pb2.Cluster, identities: Sequence[str]) -> cluster_pb2.Cluster:
     out = _discovered(name, said)
-    provider = common_pb2.CommonTlsContext.CertificateProviderInstance(instance_name=names.CREDENTIALS)
     context = tls_pb2.UpstreamTlsContext(auto_host_sni=True)
     common = context.common_tls_context
-    common.tls_certificate_provider_instance.instance_name = provider.instance_name
-    common.validation_context.ca_certificate_provider_instance.instance_name = provider.instance_name
+    common.tls_certificate_provider_instance.instance_name = names.CREDENTIALS
+    common.validation_context.ca_certificate_provider_instance.instance_name = names.CREDENTIALS
     common.validation_context.match_subject_alt_names.extend(
-        string_pb2.StringMatcher(exact=identity) for identity in way.identities
+        string_pb2.StringMatcher(exact=identity) for identity in identities
     )
     out.transport_socket.CopyFrom(
         base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
@@ -110,38 +113,40 @@ def _authenticated(name: str, said: cluster_pb2.Cluster, way: _Way) -> cluster_p
 
 
 def _aggregate(name: str, parts: Iterable[str]) -> cluster_pb2.Cluster:
-    out = cluster_pb2.Cluster(name=name, lb_policy=cluster_pb2.Cluster.CLUSTER_PROVIDED)
+    """Without Envoy's CLUSTER_PROVIDED, which gRPC refuses."""
+    out = cluster_pb2.Cluster(name=name)
     out.cluster_type.name = "envoy.clusters.aggregate"
     out.cluster_type.typed_config.CopyFrom(packed(aggregate_pb2.ClusterConfig(clusters=parts)))
     return out
 
 
 class _Parts(NamedTuple):
-    """`proxied`: those in the mesh's mutual TLS, which are `near` and `far`; `bare`: those in plaintext."""
+    """`near` and `far`: those in the mesh's mutual TLS, here and in other clusters; `bare`: those in plaintext."""
 
-    proxied: _Assignment
     near: _Assignment
     far: _Assignment
     bare: _Assignment
+
+
+_NOBODY = _Parts(_Assignment(), _Assignment(), _Assignment())
 
 
 @lru_cache(maxsize=4096)
 def _split(assignment: Resource, peers: tuple[Resource, ...]) -> _Parts:
     """All clients of a cluster share the work."""
     gateways = {said.cluster_name: said for said in map(_read, peers)}
-    proxied, near, far, bare = (_Placed() for _ in range(4))
+    near, far, bare = _Placed(), _Placed(), _Placed()
     for locality in _read(assignment).endpoints:
         for each in locality.lb_endpoints:
             if each.health_status not in _CALLED:
                 continue
             if each.endpoint.address.HasField("envoy_internal_address"):
-                for of in (proxied, far):
-                    of.through(locality, each, gateways)
+                far.through(locality, each, gateways)
             else:
                 transport = each.metadata.filter_metadata[MATCH].fields["transport"].string_value
-                for of in {"": (proxied, near), PLAINTEXT: (bare,)}.get(transport, ()):
-                    of.put(locality.priority, locality.locality, each)
-    return _Parts(proxied.assigned(), near.assigned(), far.assigned(), bare.assigned())
+                if transport in ("", PLAINTEXT):
+                    (bare if transport else near).put(locality.priority, locality.locality, each)
+    return _Parts(near.assigned(), far.assigned(), bare.assigned())
 
 
 _CALLED = frozenset({0, HEALTH["healthy"]})

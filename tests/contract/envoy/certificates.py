@@ -41,20 +41,26 @@ class Domain:
     def leaf(self, uri: str) -> tuple[bytes, bytes]:
         """A workload's certificate and key, as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
+        private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return self.signed(uri, key.public_key()), private
+
+    def signed(self, uri: str, key: ec.EllipticCurvePublicKey, life: dt.timedelta = dt.timedelta(hours=1)) -> bytes:
+        """A workload's certificate for a key of its own, as PEM, which ends after `life`."""
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)  # noqa: FBT003
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         leaf = (
-            self._builder(x509.Name([]), key.public_key())
+            self._builder(x509.Name([]), key, life)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(both, critical=False)
             .add_extension(_uri(uri), critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        return leaf.public_bytes(_PEM), private
+        return leaf.public_bytes(_PEM)
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, life: dt.timedelta = dt.timedelta(hours=1)
+    ) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
@@ -63,7 +69,7 @@ class Domain:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(minutes=5))
-            .not_valid_after(now + dt.timedelta(hours=1))
+            .not_valid_after(now + life)
         )
 
 

@@ -230,6 +230,10 @@ class Stage:
         at = AtGateway(view, directory, self._locals(cluster))
         return _bodies(compose_east_west([at], HERE[cluster], self.addresses[proxy], EAST_WEST))
 
+    def calling(self, cluster: str, node: str) -> tuple[list[Resource], Mapping[str, Resource]]:
+        """What an application of a node without a proxy is told from: its node's view, and its cluster's endpoints."""
+        return self._view(cluster, view_id("node", node, "1.40")), self._endpoints(cluster)
+
     def slot(self, instance: str) -> str:
         """An instance's id towards other clusters."""
         said = self.instances[instance]
