@@ -3,8 +3,9 @@
 gRPC has one transport per cluster. So a backend is three clusters, and an aggregate of them: first this cluster's
 instances with a proxy before them, in the mesh's mutual TLS; when none of these can be reached those without one, where
 plaintext is permitted; then other clusters'. A client that was given no credentials reaches only those in the middle,
-because a proxy takes nothing else. The three are always there: C-core 1.85 ends with its application when a cluster of
-one kind becomes one of another (measured).
+because a proxy takes nothing else. It is an aggregate also where one is left: C-core 1.85 ends with its application
+when a cluster of one kind becomes one of another (measured). Those without endpoints are left out of it, because what
+it says of a call that fails is what the last one says.
 
 gRPC has no internal listeners either. The instances of another cluster are one endpoint for each of its gateways, whose
 SNI says "any": several endpoints of one address it refuses. Typed SAN matchers it passes over *in silence*, so the
@@ -56,12 +57,14 @@ def backend(
             0, f"{said.name}: App Mesh's TLS is demanded on the way to it, which gRPC cannot do: nobody is called"
         )
     parts = _split(assignment or nothing(said.name), peers) if way else _NOBODY
-    near, bare, far = names.mtls(said.name), names.plaintext(said.name), names.elsewhere(said.name)
-    made = [_aggregate(said.name, [near, bare, far]), _discovered(bare, said)]
-    made += (_authenticated(name, said, way.identities if way else (NOBODY,)) for name in (near, far))
     plain = parts.bare if way and way.permissive else _Assignment()
-    found = [_renamed(parts.near, near), _renamed(plain, bare), _renamed(parts.far, far)]
-    return [*map(_resource, made), *found], lost
+    identities = way.identities if way else (NOBODY,)
+    near, bare, far = names.mtls(said.name), names.plaintext(said.name), names.elsewhere(said.name)
+    found = {near: parts.near, bare: plain, far: parts.far}
+    listed = [name for name in found if found[name].endpoints] or [near]
+    made = [_aggregate(said.name, listed)]
+    made += (_discovered(n, said) if n == bare else _authenticated(n, said, identities) for n in listed)
+    return [*map(_resource, made), *(_renamed(found[name], name) for name in listed)], lost
 
 
 def _lost(said: cluster_pb2.Cluster) -> list[str]:
@@ -164,9 +167,10 @@ class _Placed:
         address = each.endpoint.address.socket_address
         key = (address.address, address.port_value)
         if key in self._seen:
-            self._seen[key].load_balancing_weight.value += each.load_balancing_weight.value
+            self._seen[key].load_balancing_weight.value += each.load_balancing_weight.value or 1
             return
-        made = _Endpoint(health_status=HEALTH["healthy"], load_balancing_weight=each.load_balancing_weight)
+        made = _Endpoint(health_status=HEALTH["healthy"])
+        made.load_balancing_weight.value = each.load_balancing_weight.value or 1
         made.endpoint.hostname = each.endpoint.hostname
         made.endpoint.address.socket_address.CopyFrom(address)
         self._seen[key] = made
@@ -196,7 +200,7 @@ class _Placed:
             members: Sequence[_Endpoint] = [each for _, each in sorted(self._places[priority, where].items())]
             part = out.endpoints.add(priority=levels.index(priority), lb_endpoints=members)
             part.locality.ParseFromString(where)
-            part.load_balancing_weight.value = sum(each.load_balancing_weight.value or 1 for each in members)
+            part.load_balancing_weight.value = sum(each.load_balancing_weight.value for each in members)
         return out
 
 

@@ -19,7 +19,8 @@ class Domain:
     def __init__(self, name: str) -> None:
         self.name = name
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        number = x509.NameAttribute(NameOID.SERIAL_NUMBER, str(x509.random_serial_number()))
+        self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name), number])  # as `pki.template` has it
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)  # noqa: FBT003
         self._root = (
             self._builder(self._subject, self._key.public_key())

@@ -8,7 +8,7 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,12 @@ OLD = timedelta(seconds=120)
 class Host:
     """A host in east with one such application, of node `front`.
 
-    `own` signs for it, `trusted` are the domains it is told to trust; `instead`: resources by name in place of those
-    that are composed for it, endpoints before that.
+    `own` signs for it, `trusted` are the domains it is told to trust; `instead`: resources in place of those of their
+    names that are composed for it, or that it is composed from.
     """
 
     def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+        self.stage = stage
         self._home = Path(tempfile.mkdtemp(prefix="isthmus-"))
         self.folder = self._home / "s" / NAME
         self.warden = Warden(self._home / "data", self._home / "s")
@@ -49,7 +49,7 @@ class Host:
         self._thread.start()
         self.own, self.trusted = stage.domains["east"], list(stage.domains.values())
         self.lacks: tuple[str, ...] = ()
-        self.instead: Mapping[str, Resource] = {}
+        self.instead: tuple[Resource, ...] = ()
         self.clients: list[Client] = []
 
     def tell(self) -> None:
@@ -61,7 +61,7 @@ class Host:
     def offer(self) -> str:
         """The same without waiting; the definition that is to be acknowledged."""
         told = self._told()
-        listed = [(self.instead.get(r.name, r), proven) for r, proven in told.composed]
+        listed = [(self._meant(r), proven) for r, proven in told.composed]
         refs = [
             host.ResourceRef(type=r.type, name=r.name, version=r.ref.version, proven=proven) for r, proven in listed
         ]
@@ -82,6 +82,10 @@ class Host:
             assert isinstance(key, ec.EllipticCurvePublicKey)
             leaf = host.Leaf(proxy=request.proxy, chain_pem=self.own.signed(self._identity, key, OLD))
             self._run(self.warden.accept(leaf))
+
+    def leave(self) -> None:
+        """The instance is not listed any more."""
+        self._run(self.warden.take(host.ProxyStates()))
 
     def client(self, **changed: str) -> Client:
         """A process of the application, started from the files that the warden wrote; `changed` in its environment."""
@@ -114,8 +118,11 @@ class Host:
         roots: dict[str, list[bytes]] = {}
         for domain in self.trusted:
             roots.setdefault(domain.name, []).append(domain.pem)
-        view, found = self._stage.calling("east", "front")
-        return compose(view, {name: self.instead.get(name, r) for name, r in found.items()}, secrets.bundle(roots))
+        view, found = self.stage.calling("east", "front")
+        return compose(view, {name: self._meant(r) for name, r in found.items()}, secrets.bundle(roots))
+
+    def _meant(self, made: Resource) -> Resource:
+        return next((r for r in self.instead if (r.type, r.name) == (made.type, made.name)), made)
 
     def _run(self, act: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever it gives
         return asyncio.run_coroutine_threadsafe(act, self._loop).result(30)
