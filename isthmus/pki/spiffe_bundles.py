@@ -17,6 +17,8 @@ from isthmus.pki.chain import parse_pem
 REFRESH_HINT = 1
 """Seconds after which to look again."""
 
+_CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+
 Json = dict[str, object]
 
 
@@ -39,16 +41,19 @@ def _key(root: x509.Certificate) -> Json:
 
 
 def _public(root: x509.Certificate) -> Json:
-    """ValueError for a key of another sort, which no root of ours and no CA of AWS has."""
+    """`parse_pem` lets no other keys in. A curve without a name in RFC 7518 keeps its own."""
     key = root.public_key()
     if isinstance(key, ec.EllipticCurvePublicKey):
         of, size = key.public_numbers(), (key.key_size + 7) // 8
-        curve = {256: "P-256", 384: "P-384", 521: "P-521"}[key.key_size]
-        return {"kty": "EC", "crv": curve, "x": _number(of.x, size), "y": _number(of.y, size)}
-    if isinstance(key, rsa.RSAPublicKey):
-        numbers = key.public_numbers()
-        return {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
-    raise ValueError(f"a root with a key of {type(key).__name__} cannot be said in a bundle")
+        return {
+            "kty": "EC",
+            "crv": _CURVES.get(key.curve.name, key.curve.name),
+            "x": _number(of.x, size),
+            "y": _number(of.y, size),
+        }
+    assert isinstance(key, rsa.RSAPublicKey), "keys are EC or RSA"
+    numbers = key.public_numbers()
+    return {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
 
 
 def _number(value: int, size: int | None = None) -> str:
