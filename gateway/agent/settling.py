@@ -41,7 +41,7 @@ def settle(
     now: float,
 ) -> Settled:
     """What follows now; `said` are the summaries of a former life, by mesh; `now` in epoch seconds."""
-    seen = replace(world, minors={proxy: _minor(s.envoy) for proxy, s in sightings.items() if s.envoy})
+    seen = replace(world, minors={proxy: _minor(s.envoy) for proxy, s in sightings.items() if s.envoy[:1].isdigit()})
     composition = compose(seen, before.composition)
     targets = {proxy: plan.target for proxy, plan in composition.plans.items()}
     ledger = _ledger(targets, sightings, before.ledger)
@@ -51,6 +51,7 @@ def settle(
 
 
 def _minor(version: str) -> str:
+    """Of an Envoy's version; gRPC's own client says its name instead, and its instance may get an Envoy later."""
     return ".".join(version.split(".")[:2])
 
 
