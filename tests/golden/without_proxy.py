@@ -4,7 +4,7 @@ It is as if the nodes that it calls had instances: in east each has one with a p
 well; in west two, behind the gateway 192.0.2.1:15443.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from uuid import UUID
 
 from isthmus.xds.directory import Directory
@@ -18,7 +18,17 @@ EAST = Here("east", UUID(int=1), "us-east-1", "east")
 
 def told(snapshot: Snapshot, node: str) -> Told:
     """Everything, and what is lost."""
-    directory = Directory.read(_view(snapshot, AGENT_VIEW))
+    return compose(view(snapshot, node), found(snapshot), bundle({"east": [b"a root\n"]}))
+
+
+def view(snapshot: Snapshot, node: str) -> list[Resource]:
+    """What is said of a node."""
+    return _resources(snapshot, view_id("node", node, "1.40"))
+
+
+def found(snapshot: Snapshot) -> Mapping[str, Resource]:
+    """The endpoints of all that is called in east."""
+    directory = Directory.read(_resources(snapshot, AGENT_VIEW))
     assert directory is not None, "the mesh takes in this cluster"
     local, remote = [], {}
     for name in sorted({backend.node for backend in directory.backends.values()}):
@@ -31,9 +41,8 @@ def told(snapshot: Snapshot, node: str) -> Told:
         slots = (RemoteSlot("slotone", "a", ports=tuple(ports)), RemoteSlot("slottwo", "b", ports=tuple(ports)))
         remote[name] = RemoteNode(slots, len(slots))
     west = RemoteCluster("west", "eu-west-1", "west", gateways=("192.0.2.1:15443",), nodes=remote)
-    found = endpoints(directory, Topology(local, [west]), EAST)
-    return compose(_view(snapshot, view_id("node", node, "1.40")), found, bundle({"east": [b"a root\n"]}))
+    return endpoints(directory, Topology(local, [west]), EAST)
 
 
-def _view(snapshot: Snapshot, view: str) -> Iterator[Resource]:
-    return (snapshot.resources[ref.version] for ref in snapshot.manifest.refs(view))
+def _resources(snapshot: Snapshot, of: str) -> list[Resource]:
+    return [snapshot.resources[ref.version] for ref in snapshot.manifest.refs(of)]

@@ -8,10 +8,10 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,8 +23,8 @@ from isthmus.values import TrustDomain
 from isthmus.xds import secrets
 from isthmus.xds.proxyless import Told, compose
 from isthmus.xds.snapshot import Resource
+from tests.contract.envoy.certificates import Domain
 from tests.contract.envoy.grpc_client import Client, environment
-from tests.contract.envoy.stage import Stage
 from tests.until import until
 
 NAME = "grpc-front"
@@ -32,15 +32,25 @@ OLD = timedelta(seconds=120)
 """The rest of a life that began five minutes ago: it is renewed at once."""
 
 
+class Played(Protocol):
+    """What a host must know of what is played: a `Stage`, or less."""
+
+    domains: dict[str, Domain]
+
+    def calling(self, cluster: str, node: str) -> tuple[list[Resource], Mapping[str, Resource]]:
+        """A node's view, and its cluster's endpoints."""
+        ...
+
+
 class Host:
-    """A host in east with one such application, of node `front`.
+    """A host in east with one such application, of a node.
 
     `own` signs for it, `trusted` are the domains it is told to trust; `instead`: resources in place of those of their
     names that are composed for it, or that it is composed from.
     """
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, stage: Played, node: str = "front") -> None:
+        self.stage, self.node = stage, node
         self._home = Path(tempfile.mkdtemp(prefix="isthmus-"))
         self.folder = self._home / "s" / NAME
         self.warden = Warden(self._home / "data", self._home / "s")
@@ -49,6 +59,7 @@ class Host:
         self._thread.start()
         self.own, self.trusted = stage.domains["east"], list(stage.domains.values())
         self.lacks: tuple[str, ...] = ()
+        self.told: list[Resource] = []
         self.instead: tuple[Resource, ...] = ()
         self.clients: list[Client] = []
 
@@ -70,7 +81,7 @@ class Host:
         state = host.ProxyState(
             proxy=NAME, identity=self._identity, role=ROLE, refs=refs, definition=definition, minor="1.40"
         )
-        self.lacks = told.lacks
+        self.lacks, self.told = told.lacks, [r for r, _ in listed]
         self._run(self.warden.take(host.ProxyStates(proxies=[state], bodies=bodies)))
         self.certify()
         return definition
@@ -112,13 +123,13 @@ class Host:
 
     @property
     def _identity(self) -> str:
-        return TrustDomain(self.own.name).node("shop", "front")
+        return TrustDomain(self.own.name).node("shop", self.node)
 
     def _told(self) -> Told:
         roots: dict[str, list[bytes]] = {}
         for domain in self.trusted:
             roots.setdefault(domain.name, []).append(domain.pem)
-        view, found = self.stage.calling("east", "front")
+        view, found = self.stage.calling("east", self.node)
         return compose(view, {name: self._meant(r) for name, r in found.items()}, secrets.bundle(roots))
 
     def _meant(self, made: Resource) -> Resource:
