@@ -154,7 +154,6 @@ def _manager(
         http_filters=slots.http_filters(listener, *fixed),
         http2_protocol_options=protocol_pb2.Http2ProtocolOptions(allow_connect=True),
         access_log=[telemetry.request_stats(peer), *access_logs.written(log)],
-        tracing=telemetry.tracing(),
         normalize_path=BoolValue(value=True),
         merge_slashes=True,
         path_with_escaped_slashes_action=_Hcm.KEEP_UNCHANGED,
