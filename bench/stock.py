@@ -1,8 +1,8 @@
 """stock: what a person would write by hand for stock Envoys that do the same as ours: mutual TLS, HTTP/2, one route.
 
-The least that keeps the same promises on the wire (TLS 1.3 on both sides, the caller proven by a SPIFFE ID, one TLS
-session from client to server through a gateway that routes on SNI), and nothing that Isthmus adds: no filters but the
-router, no statistics per caller, no tracing, no discovery. No benchmark itself.
+The least that keeps the same promises to a request (TLS 1.3 on both sides, the caller proven by a SPIFFE ID, one TLS
+session from client to server through a gateway that routes on SNI, two retries), and nothing that Isthmus adds: no
+filters but the router, no statistics per caller, no limits, no ejection, no discovery. No benchmark itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,7 +44,8 @@ def application(at: At) -> Made:
 
 def client(at: At, to: At, caller: tuple[bytes, bytes], domain: Domain, server: str) -> Made:
     """A client's sidecar: plain HTTP/1.1 in, HTTP/2 in mutual TLS out."""
-    routed = {"match": {"prefix": "/"}, "route": {"cluster": "server"}}
+    retries = {"retry_on": "reset,refused-stream,connect-failure", "num_retries": 2}
+    routed = {"match": {"prefix": "/"}, "route": {"cluster": "server", "retry_policy": retries}}
     context = _common(caller, domain, {"exact": server}, "HTTP2")
     tls = _typed("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", common_tls_context=context, sni=NAMED)
     cluster = _cluster("server", to, http2=True) | {"transport_socket": {"name": "tls", "typed_config": tls}}
