@@ -14,7 +14,7 @@ from gateway.agent.acks import LOST_AFTER, Ledger, Sighting
 from gateway.agent.discovery import Gateway
 from gateway.agent.offers import Mesh
 from gateway.proto import link_pb2 as link
-from isthmus.values import Sni
+from isthmus.wire import Sni, accepted
 from isthmus.xds.endpoints import Here, LocalInstance, slots_of
 
 SLOT_CAP = 50
@@ -99,7 +99,10 @@ def _nodes(
 
 
 def _reached(sni: Sni, suffix: str, seen: Reach, said: _Before) -> bool:
-    return (sni.slot, sni.port) in said.slots if isinstance(seen, Sight) else sni.text(suffix) in seen
+    """By every name that others may use, or some would ask in vain."""
+    if isinstance(seen, Sight):
+        return (sni.slot, sni.port) in said.slots
+    return seen.issuperset(sni.text(suffix, version) for version in accepted())
 
 
 def _slot(slot: str, instance: LocalInstance) -> link.Slot:

@@ -25,7 +25,8 @@ from envoy.config.core.v3 import base_pb2, health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from isthmus.values import ANY, Sni, service_id, slot_id
+from isthmus.values import ANY, service_id, slot_id
+from isthmus.wire import Sni, Version, spoken
 from isthmus.xds import names
 from isthmus.xds.directory import Backend, Directory, Facts
 from isthmus.xds.joined import field, numbers
@@ -88,7 +89,10 @@ class RemoteNode:
 
 @dataclass(frozen=True, slots=True)
 class RemoteCluster:
-    """Another cluster of the mesh. `gateways`: `IP:port` each (the agent resolves names); `state` as its leases say."""
+    """Another cluster of the mesh. `gateways`: `IP:port` each (the agent resolves names); `state` as its leases say.
+
+    `spoken`: the version of SNI in which its gateways are asked.
+    """
 
     name: str
     region: str
@@ -96,6 +100,7 @@ class RemoteCluster:
     state: State = "live"
     gateways: tuple[str, ...] = ()
     nodes: Mapping[str, RemoteNode] = dataclasses.field(default_factory=dict)
+    spoken: Version = spoken()  # noqa: RUF009 - a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +188,14 @@ def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -
     node = cluster.nodes.get(backend.node, RemoteNode())
     level = 1 if cluster.region == here.region else 2
     if node.count > len(node.slots):
-        endpoint = _through(cluster.name, ANY, backend, mesh)
+        endpoint = _through(cluster, ANY, backend, mesh)
         place = _Place(level, cluster.region, cluster.name, "")
         yield place, _unasked(_weighed(endpoint, "healthy", node.count))
         return
     for slot in node.slots:
         if backend.port in slot.ports:
             endpoint = _direct(slot, backend, mesh) if cluster.network == here.network else None
-            endpoint = endpoint or _through(cluster.name, slot.slot, backend, mesh)
+            endpoint = endpoint or _through(cluster, slot.slot, backend, mesh)
             place = _Place(level, cluster.region, cluster.name, slot.zone)
             yield place, _unasked(_weighed(endpoint, slot.health, slot.weight))
 
@@ -200,11 +205,12 @@ def _direct(slot: RemoteSlot, backend: Backend, mesh: Facts) -> endpoint_compone
     return _at(slot.address, port, _sni(slot.slot, backend, mesh)) if slot.address and port else None
 
 
-def _through(cluster: str, slot: str, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint:
+def _through(cluster: RemoteCluster, slot: str, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint:
     """An address of its own for a slot; `hostname` becomes the SNI (`auto_host_sni`), which the gateway routes on."""
-    out = endpoint_components_pb2.Endpoint(hostname=_sni(slot, backend, mesh))
+    asked = Sni(slot, backend.port, backend.service, mesh.label)
+    out = endpoint_components_pb2.Endpoint(hostname=asked.text(mesh.suffix, cluster.spoken))
     address = out.address.envoy_internal_address
-    address.server_listener_name = names.to(cluster)
+    address.server_listener_name = names.to(cluster.name)
     address.endpoint_id = out.hostname
     return out
 

@@ -9,7 +9,8 @@ import pytest
 from envoy.config.core.v3 import health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 
-from isthmus.values import Sni, mesh_label, service_id, slot_id
+from isthmus.values import mesh_label, service_id, slot_id
+from isthmus.wire import Sni
 from isthmus.xds.directory import Backend, Directory, Facts
 from isthmus.xds.endpoints import (
     MATCH,
