@@ -16,7 +16,6 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.network.sni_cluster.v3 import sni_cluster_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from isthmus.ir.mesh import ClusterMesh
 from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, ANY
 from isthmus.wire import VERSIONS, Sni, Version, accepted, wildcards
 from isthmus.xds import names, slots
@@ -36,15 +35,15 @@ The numbers, because a compile must not depend on where it runs. A client that i
 """
 
 
-def listener(ir: ClusterMesh, versions: Sequence[Version] = VERSIONS) -> Resource:
+def listener(label: str, suffix: str, versions: Sequence[Version] = VERSIONS) -> Resource:
     """One mesh's share of the gateway's listener: a chain of its own, for names in the versions that are accepted.
 
     How long a connection may be idle is for its two ends to say; one whose end is gone is found by keepalive.
     """
-    name = names.east_west_chain(ir.label)
+    name = names.east_west_chain(label)
     match = listener_components_pb2.FilterChainMatch(
         transport_protocol="tls",
-        server_names=wildcards(ir.label, ir.suffix, versions),
+        server_names=wildcards(label, suffix, versions),
         application_protocols=[ALPN_H2, ALPN_H1, ALPN_TCP],
     )
     by_sni = listener_components_pb2.Filter(

@@ -78,7 +78,7 @@ class Translation:
     def east_west(self) -> View:
         """The mesh's share of the east-west gateway."""
         chain = names.east_west_chain(self._ir.label)
-        return View((east_west.listener(self._ir), *self._slots(chain, Layer.TCP)))
+        return View((east_west.listener(self._ir.label, self._ir.suffix), *self._slots(chain, Layer.TCP)))
 
     def directory(self, kind: Type, name: str) -> Resource | None:
         """What the agent must know of a node, a gateway or a binding; None of a node that may not run here."""

@@ -53,5 +53,5 @@ def test_what_the_mesh_does_not_have_stays_empty() -> None:
     "text", ["xds", name(ANY, 80, "Foo", mesh_label(UUID(int=8))), name(ANY, 80, "Foo").replace("example", "other")]
 )
 def test_what_the_mesh_never_says_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no SNI of a mesh|another mesh"):
+    with pytest.raises(ValueError, match=r"no SNI of a mesh|another mesh"):
         asked(text, DIRECTORY, EAST)
