@@ -49,8 +49,8 @@ PLAINTEXT = "plaintext"
 class LocalInstance:
     """A running copy of a node, or of a virtual gateway, in this cluster.
 
-    `ports`: listener port → the proxy's inbound port (a gateway's: the port it binds); a port that is not in it has no
-    proxy before it. `address`: an IP address, of the application and the proxy alike.
+    `ports`: listener port → the proxy's inbound port (a gateway's: the port it binds). As an endpoint it has those
+    where a proxy was seen to stand: any other port is called in plaintext or not at all. `address`: an IP address, of the application and the proxy alike.
     """
 
     name: str
@@ -164,13 +164,13 @@ def _of_backend(backend: Backend, mesh: Facts, topology: Topology, here: Here) -
 
 
 def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
-    """Directly: through its proxy where it has one for this port, else in plaintext where the mesh allows it."""
+    """Directly: through its proxy where it has one for this port, else in plaintext where the node allows it."""
     place = _Place(0, here.region, here.cluster, instance.zone)
     port = instance.ports.get(backend.port)
     if port is not None:
         slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
         out = _weighed(_at(instance.address, port, _sni(slot, backend, mesh)), instance.health, instance.weight)
-    elif mesh.permissive:
+    elif backend.permissive:
         out = _weighed(_at(instance.address, backend.port), instance.health, instance.weight)
         out.metadata.CopyFrom(_PLAINTEXT)
     else:

@@ -1,6 +1,6 @@
 """admission: which proxy an Envoy of App Mesh's image is, and whether it may be.
 
-Its account must be the mesh's, its node must be placed in this cluster, and the mesh must allow plaintext. Where it
+Its account must be the mesh's, its node must be placed in this cluster, and may not be strict. Where it
 stands is the address that its stream comes from: the instance that is listed there and bound to the same node, whose
 name it then has. An Envoy that nobody has listed is served under a name of its own, but nobody is sent to it.
 """
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from gateway.agent.aws_image.identity import Claimed
 from gateway.agent.discovery import Instance
-from gateway.agent.images import STRICT, absent
+from gateway.agent.images import STRICT, absent, speakable
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh
 from gateway.agent.plans import NODE
@@ -29,7 +29,7 @@ def admit(claimed: Claimed, account: str, address: str, world: World, listed: It
     why = absent(mesh.directory, claimed.role, claimed.of)
     if why:
         raise NotFound(why)
-    if not mesh.directory.facts.permissive:
+    if not speakable(mesh.directory, claimed.role, claimed.of):
         raise Conflict(STRICT)
     who = (mesh.position.mesh, claimed.role, claimed.of)
     for work in listed:
