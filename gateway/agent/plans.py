@@ -67,7 +67,7 @@ class Sidecar:
             proxy=instance.name, identity=identity, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh
         )
         proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
-        return _plan(self, work.instance.host, state, composed, proved)
+        return _plan(self, work.instance.host, state, composed, proved, _inbound(composed, instance))
 
     def _beside(self, instance: LocalInstance) -> frozenset[int]:
         """The TCP ports that proxies at the same address have before this one, by name: a port has one proxy."""
@@ -156,9 +156,16 @@ class Plan:
 
 
 def local(workload: Workload) -> LocalInstance:
-    """A workload as endpoints and listeners are made from it."""
+    """A workload as its own listeners are made from it."""
     i = workload.instance
     return LocalInstance(i.name, workload.of, i.address, i.ports, i.zone, i.health.value)
+
+
+def _inbound(composed: Sequence[Composed], instance: LocalInstance) -> frozenset[tuple[int, int]]:
+    """Where the proxy of a node's instance listens: a gateway has no such listeners."""
+    listeners = (each.resource.name for each in composed if each.resource.type == Type.LISTENER)
+    ports = (names.listened_port(name, "inbound") for name in listeners)
+    return frozenset((port, instance.ports[port]) for port in ports if port is not None)
 
 
 def _plan(
@@ -167,6 +174,7 @@ def _plan(
     state: ProxyState,
     composed: Sequence[Composed],
     proved: frozenset[ViewVersion],
+    ports: frozenset[tuple[int, int]] = frozenset(),
 ) -> Plan:
     """Endpoints and bundles come and go without a revision; everything else is proven by its ACK.
 
@@ -178,5 +186,5 @@ def _plan(
         state.refs.add(type=ref.type, name=ref.name, version=ref.version, proven=ref in proven)
     state.definition = digest(json.dumps(proven).encode())
     picks = frozenset(ref.name for ref in proven if ref.type == Type.CLUSTER and state.role == EAST_WEST)
-    target = Target(state.definition, Proof(proved, picks), frozenset(proven))
+    target = Target(state.definition, Proof(proved, picks, ports), frozenset(proven))
     return Plan(recipe, on, state, target, {ref.version: resource for ref, resource in listed})

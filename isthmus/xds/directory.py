@@ -15,7 +15,6 @@ from isthmus.values import service_id
 from isthmus.xds import names
 from isthmus.xds.snapshot import Resource, Type
 
-
 PERMISSIVE = "permissive"
 
 

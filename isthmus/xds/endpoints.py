@@ -50,7 +50,8 @@ class LocalInstance:
     """A running copy of a node, or of a virtual gateway, in this cluster.
 
     `ports`: listener port → the proxy's inbound port (a gateway's: the port it binds). As an endpoint it has those
-    where a proxy was seen to stand: any other port is called in plaintext or not at all. `address`: an IP address, of the application and the proxy alike.
+    where a proxy was seen to stand: any other port is called in plaintext or not at all. `address`: an IP address, of
+    the application and the proxy alike.
     """
 
     name: str

@@ -15,6 +15,7 @@ from gateway.agent.images import STRICT, absent, speakable
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh
 from gateway.agent.plans import NODE
+from gateway.agent.proxied import Proxied
 from gateway.agent.world import World
 from isthmus.errors import Conflict, Denied, NotFound, Unavailable
 from isthmus.xds.directory import Facts
@@ -34,7 +35,7 @@ def admit(claimed: Claimed, account: str, address: str, world: World, listed: It
     who = (mesh.position.mesh, claimed.role, claimed.of)
     for work in listed:
         if work[1:] == who and work.instance.address == address:
-            return _unproxied(work)
+            return _unproxied(work, world.proxied)
     return Workload(Instance(_name(claimed, address, who, world), "", address), *who)
 
 
@@ -60,11 +61,17 @@ def _fits(claimed: Claimed, account: str, facts: Facts) -> bool:
     return said == (facts.region, account, facts.account)
 
 
-def _unproxied(work: Workload) -> Workload:
-    """A node's instance with a proxy's ports is announced with mutual TLS, which this Envoy could not keep."""
+def _unproxied(work: Workload, proxied: Proxied) -> Workload:
+    """A node's instance with a proxy's ports is announced with mutual TLS, which this Envoy could not keep.
+
+    So is one that once had such a proxy, as long as it is the same instance.
+    """
     if work.role == NODE and work.instance.proxied:
         name = work.instance.name
         raise Conflict(f"instance {name} is listed with the ports of a warden's proxy: list it without ports")
+    if work.role == NODE and work.instance.name in proxied:
+        name = work.instance.name
+        raise Conflict(f"instance {name} had a warden's proxy: take it off the list, or list it under another name")
     return work
 
 

@@ -173,5 +173,10 @@ def test_a_binding_outlives_its_node_but_cannot_be_written_without_it() -> None:
     left = build.definition(build.binding("blue"), build.placement("blue", "east"), build.transport("blue"))
     assert list(findings(left, {Key("VirtualNode", "blue"), Key("Attachment", "east")})) == []
     found = [(key.kind, v.pointer) for key, v in findings(left, set(left.documents))]
-    lost = [("Binding", "/spec/node"), ("Placement", "/name"), ("Placement", "/spec/clusters/0"), ("Transport", "/name")]
+    lost = [
+        ("Binding", "/spec/node"),
+        ("Placement", "/name"),
+        ("Placement", "/spec/clusters/0"),
+        ("Transport", "/name"),
+    ]
     assert found == lost

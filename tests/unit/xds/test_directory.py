@@ -21,7 +21,9 @@ def test_the_directory_reads_what_was_written() -> None:
     assert found.facts.domains == {c: f"{c}-1.acme.isthmus.internal" for c in ("east", "west")}
     assert found.facts.permissive
     assert set(found.nodes) == {"front", "blue"}
-    assert found.nodes["blue"] == NodeFacts(service_id(MESH_ID, "blue"), ((8080, "http"),), exported=True, permissive=True)
+    assert found.nodes["blue"] == NodeFacts(
+        service_id(MESH_ID, "blue"), ((8080, "http"),), exported=True, permissive=True
+    )
     assert found.gateways == {"ingress": (9080,)}
     assert found.peers == {"west": ("eu-west-1", "west")}
     assert found.backends == {
