@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+from gateway.agent.bare import bare
 from gateway.agent.images import images, plain
 from gateway.agent.inventory import Inventory, Workload, take
 from gateway.agent.minors import minor_of, no_view
@@ -68,7 +69,8 @@ def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None
     found = endpoints(directory, Topology(instances, remote(imports)), world.place.here)
     by_address = sorted(instances, key=lambda each: each.address)
     at = ((address, tuple(each)) for address, each in groupby(by_address, key=lambda each: each.address))
-    return Shared(directory, imports, instances, found, {a: several for a, several in at if len(several) > 1})
+    crowded = {address: several for address, several in at if len(several) > 1}
+    return Shared(directory, imports, instances, found, crowded, bare(directory, instances, found))
 
 
 def _reached(work: Workload, world: World) -> LocalInstance:

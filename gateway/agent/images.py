@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from gateway.agent.acks import Sighting
+from gateway.agent.bare import bare
 from gateway.agent.inventory import Workload
 from gateway.agent.minors import newest, no_view
 from gateway.agent.plans import NODE, Image, Plain, Shared
@@ -41,8 +42,9 @@ def _meshes(world: World) -> set[str]:
 def _plain(shared: Shared, world: World, before: Plain | None) -> Plain:
     if before and before.of is shared:
         return before
-    bare = [replace(instance, ports={}) for instance in shared.local]
-    return Plain(shared, endpoints(shared.directory, Topology(bare), world.place.here))
+    local = [replace(instance, ports={}) for instance in shared.local]
+    found = endpoints(shared.directory, Topology(local), world.place.here)
+    return Plain(shared, found, bare(shared.directory, local, found))
 
 
 def images(world: World, of: Mapping[str, Plain]) -> Iterator[tuple[str, Image | str]]:

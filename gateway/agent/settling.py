@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.agent.acks import Counts, Ledger, Proof, Sighting, Target, ViewVersion, count
 from gateway.agent.compose import Composition, compose
+from gateway.agent.plaintext import pairs
 from gateway.agent.plans import Plan
 from gateway.agent.proxied import Proxied, seen
 from gateway.agent.summary import reach, summarise
@@ -74,9 +75,7 @@ def _ledger(targets: Mapping[str, Target], sightings: Mapping[str, Sighting], be
     for target in targets.values():
         held = current.get(target.definition, Proof())
         proof = target.proof
-        current[target.definition] = Proof(
-            held.views | proof.views, held.picks | proof.picks, held.ports | proof.ports
-        )
+        current[target.definition] = Proof(held.views | proof.views, held.picks | proof.picks, held.ports | proof.ports)
     return {**out, **current}
 
 
@@ -100,9 +99,9 @@ def _summaries(
     gateways = {g: reach(sightings.get(g.name), ledger, now) for g in world.found.gateways}
     out = {}
     for mesh, held in world.meshes.items():
-        local = composition.shared[mesh].local
-        was = last.get(mesh, link.Summary(mesh=mesh))
-        made = summarise(held, local, world.place.here, gateways, was) or before.summaries.get(mesh)
+        shared, was = composition.shared[mesh], last.get(mesh, link.Summary(mesh=mesh))
+        plaintext = pairs(mesh, composition.plans.values(), shared, composition.plain.get(mesh))
+        made = summarise(held, shared.local, world.place.here, gateways, was, plaintext) or before.summaries.get(mesh)
         if made is not None:
             out[mesh] = made
     return out

@@ -89,12 +89,8 @@ class State:
         return replace(place, region=said["region"], trust_domain=place.trust_domain or said["trust_domain"])
 
     def _proxied(self) -> Proxied:
-        try:
-            said = json.loads(disk.read(self._kept / "proxied.json") or b"{}")
-            return {name: {int(port): int(to) for port, to in ports.items()} for name, ports in said.items()}
-        except (ValueError, AttributeError, TypeError) as error:
-            LOG.error(line("kept_unreadable", what="proxied", why=error))  # noqa: TRY400 - the reason is in the line
-            return {}
+        said = json.loads(disk.read(self._kept / "proxied.json") or b"{}")
+        return {name: {int(port): inbound for port, inbound in ports.items()} for name, ports in said.items()}
 
     def _meshes(self) -> Iterator[tuple[str, Mesh]]:
         for mesh, offer in self._all("definition", link.Offer):

@@ -256,6 +256,20 @@ def _unasked(endpoint: endpoint_components_pb2.LbEndpoint) -> endpoint_component
 
 _PLAINTEXT = base_pb2.Metadata()
 _PLAINTEXT.filter_metadata[MATCH].fields["transport"].string_value = PLAINTEXT
+_MARK = _PLAINTEXT.SerializeToString(deterministic=True)
+
+
+def in_plaintext(assignment: Resource) -> Sequence[tuple[str, int]]:
+    """The addresses and ports that an assignment says to call in plaintext; most have none, and are not parsed."""
+    if _MARK not in assignment.body:
+        return ()
+    read = endpoint_pb2.ClusterLoadAssignment.FromString(assignment.body)
+    bare = (e.endpoint.address.socket_address for each in read.endpoints for e in each.lb_endpoints if _is_bare(e))
+    return tuple((address.address, address.port_value) for address in bare)
+
+
+def _is_bare(endpoint: endpoint_components_pb2.LbEndpoint) -> bool:
+    return bool(endpoint.metadata == _PLAINTEXT)
 
 
 def _assignment(name: str, placed: Iterable[_Placed]) -> Resource:
