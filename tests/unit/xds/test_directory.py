@@ -40,7 +40,7 @@ def test_where_an_older_compiler_does_not_say_a_nodes_transport_it_is_the_meshs(
     told = [_older(r) for r in resources(compile_mesh(made, surroundings(), "east").snapshot, AGENT_VIEW)]
     found = Directory.read(told)
     assert found is not None
-    said = [facts.permissive for facts in (*found.nodes.values(), *found.backends.values())]
+    said = [node.permissive for node in found.nodes.values()] + [each.permissive for each in found.backends.values()]
     assert said == [mode == "permissive"] * 5
 
 
