@@ -16,6 +16,7 @@ from gateway.agent.discovery import Found
 from gateway.agent.images import remembered
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh, Refused
+from gateway.agent.proxied import Proxied, also, remaining
 from gateway.agent.settling import Settled, settle
 from gateway.agent.state import trusting
 from gateway.agent.world import Place, World
@@ -96,7 +97,13 @@ class Cluster:
 
     def found(self, found: Found) -> None:
         """Have what discovery sees now."""
-        self._change(found=found)
+        self._change(found=found, proxied=remaining(self._world.proxied, found))
+
+    def remembered(self, proxied: Proxied) -> None:
+        """Believe what is kept now of instances that have a proxy, but of none that has gone meanwhile."""
+        listed = {instance.name for instance in self._world.found.instances}
+        news = {name: ports for name, ports in proxied.items() if name in listed}
+        self._change(proxied=also(self._world.proxied, news))
 
     # what wardens say
 

@@ -5,16 +5,18 @@ moves costs the proxies of its mesh and no others. What an Envoy is told is deci
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+from gateway.agent.bare import bare
 from gateway.agent.images import images, plain
 from gateway.agent.inventory import Inventory, Workload, take
 from gateway.agent.minors import minor_of, no_view
 from gateway.agent.peers import remote
 from gateway.agent.plans import EAST_WEST, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
+from gateway.agent.proxied import ports
 from gateway.agent.world import World
-from isthmus.xds.endpoints import Topology, endpoints
+from isthmus.xds.endpoints import LocalInstance, Topology, endpoints
 from isthmus.xds.secrets import bundle
 from isthmus.xds.snapshot import Resource
 
@@ -60,14 +62,20 @@ def _roots(world: World) -> Resource | None:
 
 
 def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None) -> Shared:
-    instances = tuple(local(w) for w in inventory.of(mesh, NODE))
+    instances = tuple(_reached(w, world) for w in inventory.of(mesh, NODE))
     directory, imports = world.meshes[mesh].directory, world.imports.get(mesh)
     if before and before.directory is directory and before.imports is imports and before.local == instances:
         return before
     found = endpoints(directory, Topology(instances, remote(imports)), world.place.here)
     by_address = sorted(instances, key=lambda each: each.address)
     at = ((address, tuple(each)) for address, each in groupby(by_address, key=lambda each: each.address))
-    return Shared(directory, imports, instances, found, {a: several for a, several in at if len(several) > 1})
+    crowded = {address: several for address, several in at if len(several) > 1}
+    return Shared(directory, imports, instances, found, crowded, bare(directory, instances, found))
+
+
+def _reached(work: Workload, world: World) -> LocalInstance:
+    """A workload as others reach it: through its proxy only where that was seen."""
+    return replace(local(work), ports=ports(work.instance, world.proxied, siblings=world.siblings))
 
 
 def _sidecars(

@@ -1,4 +1,4 @@
-"""summary: what this cluster tells the others of one mesh: gateways, and the slots that can be reached through them.
+"""summary: what this cluster tells of one mesh: gateways, the slots that can be reached through them, and plaintext.
 
 A slot is exported only when every gateway that is announced has acked the backend for it: the other cluster's client
 picks a gateway by itself. What is not seen is not gone: while a gateway's warden is out of sight, or a gateway has just
@@ -6,7 +6,7 @@ come back, what was said of it before stands, because withdrawing a cluster's ex
 outage (design §7). A replica that sees no gateway of its cluster says nothing: the one that does will.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -57,6 +57,7 @@ def summarise(
     here: Here,
     gateways: Mapping[Gateway, Reach],
     before: link.Summary,
+    plaintext: Iterable[link.Plaintext] = (),
 ) -> link.Summary | None:
     """What is to be said now, with the generation after `before`'s if it differs; None for nothing."""
     if gateways and all(seen is Sight.UNSEEN for seen in gateways.values()):
@@ -67,6 +68,7 @@ def summarise(
     out.gateways.extend(sorted({address for g in announced for address in g.addresses}))
     if announced:
         out.nodes.extend(_nodes(mesh, instances, here, list(announced.values()), said))
+    out.plaintext.extend(plaintext)
     if out != before or not out.generation:
         out.generation += 1
     return out

@@ -16,6 +16,7 @@ from isthmus.model.key import Key
 from isthmus.model.kinds.gateway_route import GatewayRouteSpec
 from isthmus.model.kinds.route import RouteSpec, TcpRoute
 from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
+from isthmus.model.kinds.transport import TransportSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewaySpec
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
@@ -76,6 +77,7 @@ EFFECTIVE: Mapping[str, Shape] = {
     "GatewayRoute": {"http_route": _ALL, "http2_route": _ALL, "grpc_route": _ALL, "priority": _ALL},
     "Attachment": _ALL,
     "Placement": {"clusters": _ALL},
+    "Transport": {"mode": _ALL},
     "Binding": {"node": _ALL, "gateway": _ALL, "match": {"file": _ALL, "k8s": _FOUND, "ecs": _FOUND, "iam": _FOUND}},
 }
 
@@ -188,6 +190,12 @@ def _placed(key: Key, spec: PlacementSpec, said: Said) -> Iterator[Ineffective]:
             yield Ineffective(key, f"/spec/clusters/{i}", f"cluster {cluster} does not take part in the mesh")
 
 
+def _guarded(key: Key, _spec: TransportSpec, said: Said) -> Iterator[Ineffective]:
+    """It lasts, too."""
+    if key.name not in said.nodes:
+        yield Ineffective(key, "/name", f"there is no virtual node {key.name}")
+
+
 def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
     if spec.node is not None and spec.node not in said.nodes:
         yield Ineffective(key, "/spec/node", f"there is no virtual node {spec.node}")
@@ -201,6 +209,7 @@ _AMONG: Mapping[str, Callable[[Key, Any, Said], Iterator[Ineffective]]] = {
     "Route": _targets,
     "GatewayRoute": _entries,
     "Placement": _placed,
+    "Transport": _guarded,
     "Binding": _bound,
 }
 """What a kind's documents may say in vain because of what stands around them."""

@@ -185,7 +185,10 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends."""
+    """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends.
+
+    `permissive`: whether it may be called in plaintext where no proxy stands before it.
+    """
 
     name: str
     listeners: tuple[Listener, ...]
@@ -193,6 +196,7 @@ class Node:
     identities: tuple[str, ...]
     services: tuple[str, ...]
     exported: bool
+    permissive: bool
     log: AccessLog | None = None
 
     def listener(self, port: int) -> Listener:
@@ -266,7 +270,7 @@ class ClusterMesh:
     """One mesh in one cluster. `nodes` are all of the mesh; `domains` lacks the cluster if the mesh is not there.
 
     What is looked up by name is resolved when it is asked for. `account` and `region` are those of the mesh's ARN.
-    `lets_out`: whether nodes may call what is no backend of theirs.
+    `lets_out`: whether nodes may call what is no backend of theirs. `permissive`: what nodes are that say nothing else.
     """
 
     id: UUID

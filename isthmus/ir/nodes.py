@@ -34,8 +34,15 @@ def node(name: str, said: Said, attached: Mapping[str, ClusterFacts]) -> Node:
         identities=tuple(TrustDomain(attached[c].trust_domain).node(said.mesh, name) for c in places),
         services=tuple(b.virtual_service.service for b in spec.backends or () if b.virtual_service is not None),
         exported=said.settings.exports != "listed",
+        permissive=_permissive(name, said),
         log=access_log(spec.logging),
     )
+
+
+def _permissive(name: str, said: Said) -> bool:
+    """The node's own word, or else its mesh's."""
+    own = said.transports.get(name)
+    return (said.settings.transport if own is None else own.mode) != "strict"
 
 
 def milliseconds(duration: Duration | None) -> int | None:

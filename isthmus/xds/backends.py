@@ -63,7 +63,7 @@ _ONE_AT_A_TIME = _http2(streams=1)
 
 
 def wire(protocol: Protocol, *, permissive: bool) -> Wire:
-    """HTTP/2, but HTTP/1.1 for `http` where the mesh is permissive, and bytes as they are for `tcp`.
+    """HTTP/2, but HTTP/1.1 for `http` where the called node is permissive, and bytes as they are for `tcp`.
 
     There an endpoint may be an application without a proxy, which speaks HTTP/1.1 only, and Envoy knows one protocol
     per backend, not per endpoint.

@@ -50,8 +50,9 @@ PLAINTEXT = "plaintext"
 class LocalInstance:
     """A running copy of a node, or of a virtual gateway, in this cluster.
 
-    `ports`: listener port → the proxy's inbound port (a gateway's: the port it binds); a port that is not in it has no
-    proxy before it. `address`: an IP address, of the application and the proxy alike.
+    `ports`: listener port → the proxy's inbound port (a gateway's: the port it binds). As an endpoint it has those
+    where a proxy was seen to stand: any other port is called in plaintext or not at all. `address`: an IP address, of
+    the application and the proxy alike.
     """
 
     name: str
@@ -169,13 +170,13 @@ def _of_backend(backend: Backend, mesh: Facts, topology: Topology, here: Here) -
 
 
 def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
-    """Directly: through its proxy where it has one for this port, else in plaintext where the mesh allows it."""
+    """Directly: through its proxy where it has one for this port, else in plaintext where the node allows it."""
     place = _Place(0, here.region, here.cluster, instance.zone)
     port = instance.ports.get(backend.port)
     if port is not None:
         slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
         out = _weighed(_at(instance.address, port, _sni(slot, backend, mesh)), instance.health, instance.weight)
-    elif mesh.permissive:
+    elif backend.permissive:
         out = _weighed(_at(instance.address, backend.port), instance.health, instance.weight)
         out.metadata.CopyFrom(_PLAINTEXT)
     else:
@@ -261,6 +262,20 @@ def _unasked(endpoint: endpoint_components_pb2.LbEndpoint) -> endpoint_component
 
 _PLAINTEXT = base_pb2.Metadata()
 _PLAINTEXT.filter_metadata[MATCH].fields["transport"].string_value = PLAINTEXT
+_MARK = _PLAINTEXT.SerializeToString(deterministic=True)
+
+
+def in_plaintext(assignment: Resource) -> Sequence[tuple[str, int]]:
+    """The addresses and ports that an assignment says to call in plaintext; most have none, and are not parsed."""
+    if _MARK not in assignment.body:
+        return ()
+    read = endpoint_pb2.ClusterLoadAssignment.FromString(assignment.body)
+    bare = (e.endpoint.address.socket_address for each in read.endpoints for e in each.lb_endpoints if _is_bare(e))
+    return tuple((address.address, address.port_value) for address in bare)
+
+
+def _is_bare(endpoint: endpoint_components_pb2.LbEndpoint) -> bool:
+    return bool(endpoint.metadata == _PLAINTEXT)
 
 
 def _assignment(name: str, placed: Iterable[_Placed]) -> Resource:

@@ -160,7 +160,7 @@ class Translation:
         return self._once(("backend", node, port), lambda: self._built_backend(self._ir.nodes[node], port))
 
     def _built_backend(self, node: Node, port: int) -> Resource:
-        return backends.backend(node, node.listener(port), permissive=self._ir.permissive)
+        return backends.backend(node, node.listener(port), permissive=node.permissive)
 
     def _way(self, cluster: str) -> Half:
         return self._once(("way", cluster), lambda: self._built_way(cluster))

@@ -29,14 +29,14 @@ from isthmus.xds.snapshot import Resource
 MESH, EAST = UUID(int=7), UUID(int=1)
 HERE = Here("east", EAST, "us-east-1", "east")
 FACTS = Facts(MESH, "shop", mesh_label(MESH), "isthmus.internal", permissive=True)
-BLUE = Backend("blue", 8080, service_id(MESH, "blue"), "http")
+BLUE = Backend("blue", 8080, service_id(MESH, "blue"), "http", permissive=True)
 LOCAL = LocalInstance("blue-1", "blue", "10.0.0.1", {8080: 15006}, "a")
 
 
 def directory(*, permissive: bool = True) -> Directory:
     """One backend, two peers."""
     peers = {"west": ("eu-west-1", "west"), "north": ("us-east-1", "north")}
-    return Directory(replace(FACTS, permissive=permissive), backends={"node/blue/8080": BLUE}, peers=peers)
+    return Directory(FACTS, backends={"node/blue/8080": replace(BLUE, permissive=permissive)}, peers=peers)
 
 
 def remote(name: str, region: str, *slots: RemoteSlot, count: int | None = None, **more: Any) -> RemoteCluster:  # noqa: ANN401
