@@ -43,7 +43,7 @@ def _plain(shared: Shared, world: World, before: Plain | None) -> Plain:
     if before and before.of is shared:
         return before
     bare = [replace(instance, ports={}) for instance in shared.local]
-    return Plain(shared, endpoints(shared.directory, Topology(bare), world.place.here))
+    return Plain(shared, endpoints(shared.directory, Topology(bare, (), shared.resolved), world.place.here))
 
 
 def images(world: World, of: Mapping[str, Plain]) -> Iterator[tuple[str, Image | str]]:

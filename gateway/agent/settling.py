@@ -12,6 +12,7 @@ from gateway.agent.acks import Counts, Ledger, Proof, Sighting, Target, ViewVers
 from gateway.agent.compose import Composition, compose
 from gateway.agent.plans import Plan
 from gateway.agent.summary import reach, summarise
+from gateway.agent.unbound import said as said_of
 from gateway.agent.world import World
 from gateway.proto import link_pb2 as link
 
@@ -92,9 +93,10 @@ def _summaries(
     gateways = {g: reach(sightings.get(g.name), ledger, now) for g in world.found.gateways}
     out = {}
     for mesh, held in world.meshes.items():
-        local = composition.shared[mesh].local
+        shared = composition.shared[mesh]
+        resolved = said_of(shared.unbound, world.resolved)
         was = last.get(mesh, link.Summary(mesh=mesh))
-        made = summarise(held, local, world.place.here, gateways, was) or before.summaries.get(mesh)
+        made = summarise(held, shared.local, world.place.here, gateways, was, resolved) or before.summaries.get(mesh)
         if made is not None:
             out[mesh] = made
     return out

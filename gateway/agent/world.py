@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from gateway.agent.discovery import Found
+from gateway.agent.discovery.answers import Sight
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh
 from gateway.proto import link_pb2 as link
+from isthmus.ir.found import Discovery
 from isthmus.xds.aws_image import APP_MESH, Capture
 from isthmus.xds.endpoints import Here
 
@@ -33,6 +35,7 @@ class World:
 
     `minors`: proxy → the Envoy minor (`1.40`) that it was seen to run. `images`: Envoys of App Mesh's image that have
     shown whose they are, by proxy, those that went a while ago included; `capture`: where their hosts lead connections.
+    `resolved`: what nodes' own service discovery was seen to say.
     """
 
     place: Place
@@ -44,6 +47,7 @@ class World:
     minors: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Workload] = field(default_factory=dict)
     capture: Capture = APP_MESH
+    resolved: Mapping[Discovery, Sight] = field(default_factory=dict)
 
     def positions(self) -> tuple[link.Position, ...]:
         """What is held of each lane, for `Hello.held` and `Heartbeat.applied`."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from isthmus.incremental import Lookup
+from isthmus.ir.found import Discovery
 from isthmus.model.key import Key
 
 
@@ -185,7 +186,10 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends."""
+    """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends.
+
+    `discovery`: where instances are found while no cluster has bound ones.
+    """
 
     name: str
     listeners: tuple[Listener, ...]
@@ -194,6 +198,7 @@ class Node:
     services: tuple[str, ...]
     exported: bool
     log: AccessLog | None = None
+    discovery: Discovery | None = None
 
     def listener(self, port: int) -> Listener:
         """The listener on a port; StopIteration if there is none, which is our bug."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from isthmus.ir.access_logs import access_log
+from isthmus.ir.discovery import discovery
 from isthmus.ir.health import health_check
 from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
 from isthmus.ir.said import Said
@@ -35,6 +36,7 @@ def node(name: str, said: Said, attached: Mapping[str, ClusterFacts]) -> Node:
         services=tuple(b.virtual_service.service for b in spec.backends or () if b.virtual_service is not None),
         exported=said.settings.exports != "listed",
         log=access_log(spec.logging),
+        discovery=discovery(spec, said.spec),
     )
 
 

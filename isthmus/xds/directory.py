@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
 
+from isthmus.ir.found import Discovery
 from isthmus.ir.mesh import Bound, ClusterMesh, Gateway, Node, Peer
 from isthmus.values import service_id
-from isthmus.xds import names
+from isthmus.xds import asked, names
 from isthmus.xds.snapshot import Resource, Type
 
 
@@ -44,12 +45,16 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A port of a node that some proxy here may call."""
+    """A port of a node that some proxy here may call.
+
+    `discovery`: what is asked for the node's instances while no cluster has bound ones; None where nothing is to be.
+    """
 
     node: str
     port: int
     service: str
     protocol: str
+    discovery: Discovery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,12 @@ class Directory:
     bindings: tuple[Binding, ...] = ()
     backends: Mapping[str, Backend] = field(default_factory=dict)
     peers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    discovered: Mapping[str, Discovery] = field(init=False)
+    """The nodes that are called and have a service discovery of their own."""
+
+    def __post_init__(self) -> None:
+        said = {b.node: b.discovery for b in self.backends.values() if b.discovery is not None}
+        object.__setattr__(self, "discovered", said)
 
     @classmethod
     def read(cls, resources: Iterable[Resource]) -> Self | None:
@@ -122,7 +133,7 @@ def _binding(name: str, said: Mapping[str, Any]) -> Binding:
 
 
 def _backend(said: Mapping[str, Any]) -> Backend:
-    return Backend(said["node"], said["port"], said["service"], said["protocol"])
+    return Backend(said["node"], said["port"], said["service"], said["protocol"], asked.read(said.get("discovery", {})))
 
 
 def mesh(ir: ClusterMesh) -> Resource:
@@ -159,8 +170,10 @@ def binding(bound: Bound) -> Resource:
 
 def backend(ir: ClusterMesh, called: Node, port: int) -> Resource:
     """A port of a node that some view here calls."""
-    said = {"node": called.name, "port": port, "service": service_id(ir.id, called.name)}
+    said: dict[str, Any] = {"node": called.name, "port": port, "service": service_id(ir.id, called.name)}
     said["protocol"] = called.listener(port).protocol
+    if called.discovery is not None and ir.permissive:  # what is found so has no proxy before it
+        said["discovery"] = asked.said(called.discovery)
     return Resource.json(Type.BACKEND, names.backend(called.name, port), said)
 
 
