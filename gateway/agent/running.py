@@ -45,8 +45,8 @@ GRACE_SECONDS = 1.0
 class Options:
     """What an agent is told. `hubs`, `hub_ca` and `token` are needed to join, once; `wardens`: what wardens dial.
 
-    `aws_image`: the port for Envoys of App Mesh's image, None for none. `dns_server` (HOST:PORT) and `cloud_map` (a URL)
-    are asked for nodes that nobody has bound, instead of the system's name servers and of AWS.
+    `aws_image`: the port for Envoys of App Mesh's image, None for none. `dns_server` (IP:PORT) and `cloud_map` (a URL)
+    are asked for nodes that nobody has bound, instead of the system's servers and of AWS.
     """
 
     data_dir: Path
@@ -160,13 +160,14 @@ async def _discover(cluster: Cluster, state: State, options: Options, looked: as
 
 async def _resolve(cluster: Cluster, state: State, options: Options, looked: asyncio.Event) -> None:
     """What nodes' own service discovery says; asked once it is known which have instances, told from the beginning."""
-    sources: Sources = {
-        Dns: DnsSource(options.dns_server),
-        CloudMap: CloudMapSource(options.cloud_map, lambda: cluster.world.place.region),
-    }
+    cloud_map = CloudMapSource(options.cloud_map, lambda: cluster.world.place.region)
+    sources: Sources = {Dns: DnsSource(options.dns_server), CloudMap: cloud_map}
     resolver = Resolver(cluster, sources, state.resolved)
     await looked.wait()
-    await resolver.run()
+    try:
+        await resolver.run()
+    finally:
+        cloud_map.close()
 
 
 async def _welcome_wardens(cluster: Cluster, authority: Authority, options: Options, looked: asyncio.Event) -> None:

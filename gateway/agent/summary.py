@@ -6,7 +6,7 @@ come back, what was said of it before stands, because withdrawing a cluster's ex
 outage (design §7). A replica that sees no gateway of its cluster says nothing: the one that does will.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 

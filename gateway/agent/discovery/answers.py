@@ -43,11 +43,14 @@ class Sight(NamedTuple):
     error: str = ""
 
 
+NOTHING_SEEN = Sight()
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known of one question. `due`: when to ask; `failures`: in a row; `none_since`: since it says so."""
 
-    sight: Sight = Sight()
+    sight: Sight = NOTHING_SEEN
     due: float = 0.0
     failures: int = 0
     none_since: float | None = None

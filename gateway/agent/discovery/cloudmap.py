@@ -39,6 +39,10 @@ class CloudMapSource:
         """What Cloud Map says. Unavailable if it does not answer."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._asked, question)
 
+    def close(self) -> None:
+        """Leave whatever AWS has not answered yet."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     def _asked(self, question: CloudMap) -> Answer:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - 200 ms, and most never need it
 

@@ -53,7 +53,8 @@ class DnsSource:
         try:
             return await self._followed(dns.name.from_text(hostname), _TYPES[version])
         except dns.resolver.NXDOMAIN as nothing:
-            shortest = min((_negative(r) for r in nothing.responses().values()), default=EMPTY_AGAIN)
+            responses = nothing.responses()  # type: ignore[no-untyped-call]
+            shortest = min(map(_negative, responses.values()), default=EMPTY_AGAIN)
             return Answer((), shortest, f"{hostname} does not exist")
         except dns.resolver.LifetimeTimeout:
             return Unavailable(f"no answer for {hostname} within {self._lifetime:g} s")
@@ -71,7 +72,7 @@ class DnsSource:
             if answer.canonical_name == name:
                 return Answer((), min(ttl, _negative(answer.response)), f"{asked.to_text(True)} has no address")  # noqa: FBT003 - without its last dot
             name = answer.canonical_name
-        raise dns.exception.DNSException(f"more than {LONGEST_CHAIN} aliases")
+        raise dns.resolver.NoAnswer  # an alias of itself, or nearly so
 
     def _resolver(self) -> dns.asyncresolver.Resolver:
         resolver = dns.asyncresolver.Resolver(configure=self._server is None)
