@@ -69,9 +69,14 @@ class CloudMapSource:
         import boto3  # noqa: PLC0415 - as above
         from botocore.config import Config  # noqa: PLC0415
 
-        once = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
-        session = boto3.session.Session()
-        region = session.region_name or self._region()
+        session, elsewhere = boto3.session.Session(), bool(self._endpoint)
+        once = Config(
+            connect_timeout=2,
+            read_timeout=5,
+            retries={"total_max_attempts": 1},
+            inject_host_prefix=not elsewhere,  # AWS is asked at data-servicediscovery.…
+        )
+        region = session.region_name or self._region() or None
         return session.client("servicediscovery", region, endpoint_url=self._endpoint or None, config=once)
 
 
