@@ -112,6 +112,14 @@ _CHANGED: Schema = {
     "properties": {"op": TEXT, "kind": TEXT, "name": TEXT, "parent": TEXT, "result": RESULT, "revision": COUNT},
     "required": ["op", "kind", "name", "result", "revision"],
 }
+_RESOLVED: Schema = _all(
+    cluster=TEXT,
+    source={"enum": ["dns", "cloud-map"]},
+    asked=TEXT | {"description": "The host name, or NAMESPACE/SERVICE."},
+    addresses=_list(TEXT),
+    stale=FLAG | {"description": "No newer answer came, so the last one is kept."},
+    error=TEXT,
+)
 _DOCUMENT_STATUS: Schema = {
     "type": "object",
     "properties": {
@@ -120,6 +128,10 @@ _DOCUMENT_STATUS: Schema = {
             "description": "What of it has no effect, where and why; null while it is not compiled.",
             "type": ["array", "null"],
             "items": ANYTHING,
+        },
+        "unbound": _all(clusters=_list(_RESOLVED))
+        | {
+            "description": "How a virtual node is found that no cluster has bound instances of; left out of all others."
         },
     },
     "required": ["state", "ineffective"],

@@ -10,9 +10,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from isthmus.model.document import Key
+from api.v1.unbound import Said, unbound
+from isthmus.model.document import Document
+from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.store import tables
 from isthmus.store.revisions import Revisions
+from isthmus.store.topology import Topology
 
 
 class Statuses:
@@ -21,13 +24,16 @@ class Statuses:
     def __init__(self, session: Session, mesh: tables.Mesh) -> None:
         self._session, self._mesh = session, mesh
 
-    def of(self, key: Key, revision: int) -> dict[str, Any]:
+    def of(self, document: Document, revision: int) -> dict[str, Any]:
         """Of a document that `revision` changed last.
 
-        `ineffective`: `[{pointer, reason}]`, pointers into the document; null while it is not compiled.
+        `ineffective`: `[{pointer, reason}]`, pointers into the document; null while it is not compiled. `unbound`: how
+        a virtual node is found that no cluster has bound instances of; left out of all others.
         """
+        key = document.key
         known = self._ineffective.get((key.kind, key.text), []) if revision <= self._mesh.target else None
-        return {"state": self._state(revision), "ineffective": known}
+        found = unbound(document, self._said) if isinstance(document.spec, VirtualNodeSpec) else None
+        return {"state": self._state(revision), "ineffective": known} | ({"unbound": found} if found else {})
 
     def of_mesh(self) -> dict[str, Any]:
         """Of the mesh as a whole: `ineffective` names the documents, `[{kind, key, pointer, reason}]`."""
@@ -44,6 +50,10 @@ class Statuses:
     @cached_property
     def _compiled(self) -> tables.Revision | None:
         return Revisions(self._session, self._mesh.org_id, self._mesh.id).revision(self._mesh.target)
+
+    @cached_property
+    def _said(self) -> Said:
+        return Topology(self._session, self._mesh.org_id).said(self._mesh.id)
 
     @cached_property
     def _ineffective(self) -> Mapping[tuple[str, str], list[dict[str, str]]]:

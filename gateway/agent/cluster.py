@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from gateway.agent.acks import Sighting, heard, next_change, unheard
 from gateway.agent.discovery import Found
+from gateway.agent.discovery.answers import Sight
 from gateway.agent.images import remembered
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh, Refused
@@ -23,6 +24,7 @@ from gateway.agent.world import Place, World
 from gateway.edge.lines import line
 from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyReport
+from isthmus.ir.found import Discovery
 
 COALESCE_SECONDS = 0.01
 LOG = logging.getLogger("isthmus.agent")
@@ -104,6 +106,10 @@ class Cluster:
         listed = {instance.name for instance in self._world.found.instances}
         news = {name: ports for name, ports in proxied.items() if name in listed}
         self._change(proxied=also(self._world.proxied, news))
+
+    def resolved(self, sights: Mapping[Discovery, Sight]) -> None:
+        """Have what nodes' own service discovery says now."""
+        self._change(resolved=sights)
 
     # what wardens say
 

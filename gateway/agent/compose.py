@@ -15,7 +15,9 @@ from gateway.agent.minors import minor_of, no_view
 from gateway.agent.peers import remote
 from gateway.agent.plans import EAST_WEST, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
 from gateway.agent.proxied import ports
+from gateway.agent.unbound import resolved, unbound
 from gateway.agent.world import World
+from isthmus.ir.found import Discovery
 from isthmus.xds.endpoints import LocalInstance, Topology, endpoints
 from isthmus.xds.secrets import bundle
 from isthmus.xds.snapshot import Resource
@@ -26,6 +28,7 @@ class Composition:
     """Everything composed. `plans` by proxy, `shared` by mesh; `left_out`: instance or gateway → why.
 
     `roots`: what trust it was made from, and the secret. `images`: those of the world that it was made from.
+    `discovered`: the service discovery of every node that is called; `asked`: that of those without instances.
     """
 
     inventory: Inventory = field(default_factory=Inventory)
@@ -35,6 +38,8 @@ class Composition:
     roots: tuple[Mapping[str, tuple[bytes, ...]], Resource | None] = field(default=({}, None))
     images: Mapping[str, Workload] = field(default_factory=dict)
     plain: Mapping[str, Plain] = field(default_factory=dict)
+    discovered: frozenset[Discovery] = frozenset()
+    asked: frozenset[Discovery] = frozenset()
 
 
 NOTHING = Composition()
@@ -50,7 +55,9 @@ def compose(world: World, before: Composition = NOTHING) -> Composition:
     recipes |= dict(_east_west(world, shared)) | dict(images(world, plainly))
     left_out = {**inventory.left_out, **{name: recipe for name, recipe in recipes.items() if isinstance(recipe, str)}}
     plans = {n: _kept(before.plans.get(n), recipe) for n, recipe in recipes.items() if not isinstance(recipe, str)}
-    return Composition(inventory, plans, shared, left_out, roots, world.images, plainly)
+    discovered = frozenset(d for mesh in world.meshes.values() for d in mesh.directory.discovered.values())
+    asked = frozenset(d for each in shared.values() for d in each.unbound.values())
+    return Composition(inventory, plans, shared, left_out, roots, world.images, plainly, discovered, asked)
 
 
 def _kept(before: Plan | None, recipe: Recipe) -> Plan:
@@ -64,13 +71,17 @@ def _roots(world: World) -> Resource | None:
 def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None) -> Shared:
     instances = tuple(_reached(w, world) for w in inventory.of(mesh, NODE))
     directory, imports = world.meshes[mesh].directory, world.imports.get(mesh)
-    if before and before.directory is directory and before.imports is imports and before.local == instances:
+    same = before and before.directory is directory and before.imports is imports and before.local == instances
+    asked = before.unbound if before and same else unbound(directory, instances, imports)
+    found_by_name = resolved(asked, world.resolved)
+    if before and same and before.resolved == found_by_name:
         return before
-    found = endpoints(directory, Topology(instances, remote(imports)), world.place.here)
+    found = endpoints(directory, Topology(instances, remote(imports), found_by_name), world.place.here)
     by_address = sorted(instances, key=lambda each: each.address)
     at = ((address, tuple(each)) for address, each in groupby(by_address, key=lambda each: each.address))
     crowded = {address: several for address, several in at if len(several) > 1}
-    return Shared(directory, imports, instances, found, crowded, bare(directory, instances, found))
+    called_bare = bare(directory, instances, found)
+    return Shared(directory, imports, instances, found, crowded, called_bare, asked, found_by_name)
 
 
 def _reached(work: Workload, world: World) -> LocalInstance:

@@ -43,7 +43,7 @@ def _plain(shared: Shared, world: World, before: Plain | None) -> Plain:
     if before and before.of is shared:
         return before
     local = [replace(instance, ports={}) for instance in shared.local]
-    found = endpoints(shared.directory, Topology(local), world.place.here)
+    found = endpoints(shared.directory, Topology(local, (), shared.resolved), world.place.here)
     return Plain(shared, found, bare(shared.directory, local, found))
 
 

@@ -17,12 +17,14 @@ from gateway.agent.offers import Mesh
 from gateway.agent.world import Place
 from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyState
+from isthmus.ir.found import Discovery
 from isthmus.values import TrustDomain
 from isthmus.xds import aws_image, names, tls
 from isthmus.xds.aws_image import Capture
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_east_west, compose_gateway, compose_node
+from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import Resource, Type, digest, view_id
 
 NODE, GATEWAY, EAST_WEST = "node", "gateway", "east-west"
@@ -39,6 +41,10 @@ class Shared:
     crowded: Mapping[str, Sequence[LocalInstance]] = field(default_factory=dict)
     """The instances of each address that has several."""
     bare: Bare = field(default_factory=dict)
+    unbound: Mapping[str, Discovery] = field(default_factory=dict)
+    """What is asked for nodes without instances."""
+    resolved: Mapping[str, Resolved] = field(default_factory=dict)
+    """And what came of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,10 @@ from gateway.agent.aws_image.verifier import Verifier
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
 from gateway.agent.discovery import Discovery
+from gateway.agent.discovery.cloudmap import CloudMapSource
+from gateway.agent.discovery.dns import DnsSource
 from gateway.agent.discovery.file import FileDiscovery
+from gateway.agent.discovery.resolver import Resolver, Sources
 from gateway.agent.host import HostServer, Ports, host_names
 from gateway.agent.host_tokens import HostTokens
 from gateway.agent.link import Link
@@ -31,6 +34,7 @@ from gateway.agent.world import Place
 from gateway.edge import disk
 from gateway.edge.lines import line
 from isthmus.errors import Conflict, Invalid, IsthmusError, Unavailable
+from isthmus.ir.found import CloudMap, Dns
 from isthmus.pki.link_ca import fingerprint
 from isthmus.values import Secret
 
@@ -42,7 +46,8 @@ GRACE_SECONDS = 1.0
 class Options:
     """What an agent is told. `hubs`, `hub_ca` and `token` are needed to join, once; `wardens`: what wardens dial.
 
-    `aws_image`: the port for Envoys of App Mesh's image, None for none.
+    `aws_image`: the port for Envoys of App Mesh's image, None for none. `dns_server` (IP:PORT) and `cloud_map` (a URL)
+    are asked for nodes that nobody has bound, instead of the system's servers and of AWS.
     """
 
     data_dir: Path
@@ -55,6 +60,8 @@ class Options:
     wardens_enrol_bind: str = "127.0.0.1:15811"
     wardens: tuple[str, ...] = ()
     aws_image: Settings | None = None
+    dns_server: str = ""
+    cloud_map: str = ""
 
 
 def now() -> datetime:
@@ -122,6 +129,7 @@ async def _live(options: Options) -> None:
         tasks.create_task(membership.run())
         tasks.create_task(Link(membership, cluster, state, authority, now, signatures).run())
         tasks.create_task(_discover(cluster, state, options, looked))
+        tasks.create_task(_resolve(cluster, state, options, looked))
         tasks.create_task(_welcome_wardens(cluster, authority, options, looked))
         if options.aws_image:
             verifier = options.aws_image.verifier or signatures
@@ -151,6 +159,18 @@ async def _discover(cluster: Cluster, state: State, options: Options, looked: as
         facts = {"instances": len(found.instances), "gateways": len(found.gateways), "stale": found.stale}
         LOG.info(line("found", **facts))
         looked.set()
+
+
+async def _resolve(cluster: Cluster, state: State, options: Options, looked: asyncio.Event) -> None:
+    """What nodes' own service discovery says; asked once it is known which have instances, told from the beginning."""
+    cloud_map = CloudMapSource(options.cloud_map, lambda: cluster.world.place.region)
+    sources: Sources = {Dns: DnsSource(options.dns_server), CloudMap: cloud_map}
+    resolver = Resolver(cluster, sources, state.resolved)
+    await looked.wait()
+    try:
+        await resolver.run()
+    finally:
+        cloud_map.close()
 
 
 async def _welcome_wardens(cluster: Cluster, authority: Authority, options: Options, looked: asyncio.Event) -> None:

@@ -14,6 +14,7 @@ from gateway.agent.plaintext import pairs
 from gateway.agent.plans import Plan
 from gateway.agent.proxied import Proxied, seen
 from gateway.agent.summary import reach, summarise
+from gateway.agent.unbound import said as said_of
 from gateway.agent.world import World
 from gateway.proto import link_pb2 as link
 
@@ -101,7 +102,9 @@ def _summaries(
     for mesh, held in world.meshes.items():
         shared, was = composition.shared[mesh], last.get(mesh, link.Summary(mesh=mesh))
         plaintext = pairs(mesh, composition.plans.values(), shared, composition.plain.get(mesh))
-        made = summarise(held, shared.local, world.place.here, gateways, was, plaintext) or before.summaries.get(mesh)
+        resolved = said_of(shared.unbound, world.resolved)
+        now_said = summarise(held, shared.local, world.place.here, gateways, was, plaintext, resolved)
+        made = now_said or before.summaries.get(mesh)
         if made is not None:
             out[mesh] = made
     return out

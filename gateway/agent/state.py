@@ -36,6 +36,11 @@ class State:
         """Where the file discovery keeps what was good last."""
         return self._kept / "instances.yaml"
 
+    @property
+    def resolved(self) -> Path:
+        """Where the resolver keeps the last addresses of names."""
+        return self._kept / "resolved.json"
+
     def place(self, place: Place) -> None:
         """Keep what the hub said of this cluster."""
         said = asdict(place) | {"cluster_id": str(place.cluster_id)}

@@ -58,13 +58,19 @@ def summarise(
     gateways: Mapping[Gateway, Reach],
     before: link.Summary,
     plaintext: Iterable[link.Plaintext] = (),
+    resolved: Iterable[link.Resolved] = (),
 ) -> link.Summary | None:
-    """What is to be said now, with the generation after `before`'s if it differs; None for nothing."""
+    """What is to be said now, with the generation after `before`'s if it differs; None for nothing.
+
+    `resolved`: what is known of nodes that nobody has bound; said beside the exports, of which it is none.
+    """
     if gateways and all(seen is Sight.UNSEEN for seen in gateways.values()):
         return None
     said = _said(before)
     announced = {g: seen for g, seen in gateways.items() if _announced(g, seen, said)}
     out = link.Summary(mesh=before.mesh, generation=before.generation)
+    out.bound.extend(sorted({instance.node for instance in instances}))
+    out.resolved.extend(resolved)
     out.gateways.extend(sorted({address for g in announced for address in g.addresses}))
     if announced:
         out.nodes.extend(_nodes(mesh, instances, here, list(announced.values()), said))

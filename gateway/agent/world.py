@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from gateway.agent.discovery import Found
+from gateway.agent.discovery.answers import Sight
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh
 from gateway.agent.proxied import Proxied
 from gateway.proto import link_pb2 as link
+from isthmus.ir.found import Discovery
 from isthmus.xds.aws_image import APP_MESH, Capture
 from isthmus.xds.endpoints import Here
 
@@ -35,6 +37,7 @@ class World:
     `minors`: proxy → the Envoy minor (`1.40`) that it was seen to run. `images`: Envoys of App Mesh's image that have
     shown whose they are, by proxy, those that went a while ago included; `capture`: where their hosts lead connections.
     `proxied`: before which instances a proxy was seen; `siblings`: whether other replicas may have seen more of them.
+    `resolved`: what nodes' own service discovery was seen to say.
     """
 
     place: Place
@@ -48,6 +51,7 @@ class World:
     capture: Capture = APP_MESH
     proxied: Proxied = field(default_factory=dict)
     siblings: bool = False
+    resolved: Mapping[Discovery, Sight] = field(default_factory=dict)
 
     def positions(self) -> tuple[link.Position, ...]:
         """What is held of each lane, for `Hello.held` and `Heartbeat.applied`."""

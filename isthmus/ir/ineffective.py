@@ -7,7 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from isthmus.ir import access_logs, health, unconnected
+from isthmus.ir import access_logs, discovery, health, unconnected
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, request_port
@@ -30,7 +30,7 @@ _NO_CLIENT = (
     "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
     " set it at what stands before the gateway, such as a load balancer"
 )
-_DISCOVERY = "instances come from bindings; addresses in DNS and Cloud Map are not resolved yet"
+_LISTENING = "nodes' own service discovery follows it; listeners and what is let out do not yet"
 _FOUND = "workloads are found by the instances file only"
 
 _ALL = True
@@ -39,7 +39,7 @@ _ROUTE: Shape = {"action": _ALL, "match": _ALL, "retry_policy": _ALL, "timeout":
 EFFECTIVE: Mapping[str, Shape] = {
     "Mesh": {
         "egress_filter": {"type": _ALL},
-        "service_discovery": _DISCOVERY,
+        "service_discovery": {"ip_preference": _LISTENING},
     },
     "VirtualNode": {
         "backend_defaults": _TLS,
@@ -53,7 +53,7 @@ EFFECTIVE: Mapping[str, Shape] = {
             "tls": _TLS,
         },
         "logging": _ALL,
-        "service_discovery": _DISCOVERY,
+        "service_discovery": _ALL,
     },
     "VirtualService": {"provider": _ALL},
     "VirtualRouter": {"listeners": {"port_mapping": _ALL}},
@@ -130,6 +130,7 @@ def _called(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective
         if service is not None and service.service not in said.services:
             at = f"/spec/backends/{i}/virtualService/virtualServiceName"
             yield Ineffective(key, at, f"there is no virtual service {service.service} yet")
+    yield from discovery.without_effect(key.name, spec, said)
     yield from health.without_effect(key.name, spec)
     yield from unconnected.of_node(key, spec, said)
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from isthmus.incremental import Lookup
+from isthmus.ir.found import Discovery
 from isthmus.model.key import Key
 
 
@@ -187,7 +188,8 @@ class Listener:
 class Node:
     """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends.
 
-    `permissive`: whether it may be called in plaintext where no proxy stands before it.
+    `permissive`: whether it may be called in plaintext where no proxy stands before it. `discovery`: where instances are
+    found while no cluster has bound ones.
     """
 
     name: str
@@ -198,6 +200,7 @@ class Node:
     exported: bool
     permissive: bool
     log: AccessLog | None = None
+    discovery: Discovery | None = None
 
     def listener(self, port: int) -> Listener:
         """The listener on a port; StopIteration if there is none, which is our bug."""

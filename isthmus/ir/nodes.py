@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from isthmus.ir.access_logs import access_log
+from isthmus.ir.discovery import discovery
 from isthmus.ir.health import health_check
 from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
 from isthmus.ir.said import Said
@@ -34,15 +35,10 @@ def node(name: str, said: Said, attached: Mapping[str, ClusterFacts]) -> Node:
         identities=tuple(TrustDomain(attached[c].trust_domain).node(said.mesh, name) for c in places),
         services=tuple(b.virtual_service.service for b in spec.backends or () if b.virtual_service is not None),
         exported=said.settings.exports != "listed",
-        permissive=_permissive(name, said),
+        permissive=said.permissive(name),
         log=access_log(spec.logging),
+        discovery=discovery(spec, said.spec),
     )
-
-
-def _permissive(name: str, said: Said) -> bool:
-    """The node's own word, or else its mesh's."""
-    own = said.transports.get(name)
-    return (said.settings.transport if own is None else own.mode) != "strict"
 
 
 def milliseconds(duration: Duration | None) -> int | None:

@@ -75,6 +75,11 @@ class Said:
             alike=every(ALIKE),
         )
 
+    def permissive(self, node: str) -> bool:
+        """Whether a node may be called in plaintext: as its own transport says, else as the mesh's."""
+        own = self.transports.get(node)
+        return (self.settings.transport if own is None else own.mode) != "strict"
+
 
 class Documents:
     """The documents of a mesh as inputs of a computation: each spec under its key as well, for what is of it alone."""

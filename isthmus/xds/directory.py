@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
 
+from isthmus.ir.found import Discovery
 from isthmus.ir.mesh import Bound, ClusterMesh, Gateway, Node, Peer
 from isthmus.values import service_id
-from isthmus.xds import names
+from isthmus.xds import discovered, names
 from isthmus.xds.snapshot import Resource, Type
 
 PERMISSIVE = "permissive"
@@ -50,13 +51,17 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A port of a node that some proxy here may call; in plaintext, too, where the node is `permissive`."""
+    """A port of a node that some proxy here may call; in plaintext, too, where the node is `permissive`.
+
+    `discovery`: what is asked for the node's instances while no cluster has bound ones; None where nothing is to be.
+    """
 
     node: str
     port: int
     service: str
     protocol: str
     permissive: bool
+    discovery: Discovery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,12 @@ class Directory:
     bindings: tuple[Binding, ...] = ()
     backends: Mapping[str, Backend] = field(default_factory=dict)
     peers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    discovered: Mapping[str, Discovery] = field(init=False)
+    """The nodes that are called and have a service discovery of their own."""
+
+    def __post_init__(self) -> None:
+        said = {b.node: b.discovery for b in self.backends.values() if b.discovery is not None}
+        object.__setattr__(self, "discovered", said)
 
     @classmethod
     def read(cls, resources: Iterable[Resource]) -> Self | None:
@@ -130,7 +141,8 @@ def _binding(name: str, said: Mapping[str, Any]) -> Binding:
 
 
 def _backend(said: Mapping[str, Any], mesh: Facts) -> Backend:
-    return Backend(said["node"], said["port"], said["service"], said["protocol"], _permissive(said, mesh))
+    found = discovered.read(said.get("discovery", {}))
+    return Backend(said["node"], said["port"], said["service"], said["protocol"], _permissive(said, mesh), found)
 
 
 def _permissive(said: Mapping[str, Any], mesh: Facts) -> bool:
@@ -177,9 +189,11 @@ def binding(bound: Bound) -> Resource:
 
 def backend(ir: ClusterMesh, called: Node, port: int) -> Resource:
     """A port of a node that some view here calls."""
-    said = {"node": called.name, "port": port, "service": service_id(ir.id, called.name)}
+    said: dict[str, Any] = {"node": called.name, "port": port, "service": service_id(ir.id, called.name)}
     said["protocol"] = called.listener(port).protocol
     said["transport"] = _transport(permissive=called.permissive)
+    if called.discovery is not None and called.permissive:  # what is found so has no proxy before it
+        said["discovery"] = discovered.said(called.discovery)
     return Resource.json(Type.BACKEND, names.backend(called.name, port), said)
 
 

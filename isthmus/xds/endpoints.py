@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import groupby
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from isthmus.wire import Sni, Version, spoken
 from isthmus.xds import names
 from isthmus.xds.directory import Backend, Directory, Facts
 from isthmus.xds.joined import field, numbers
+from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import Resource, Type
 
 Health = Literal["healthy", "unhealthy", "draining"]
@@ -103,6 +105,11 @@ class RemoteCluster:
     nodes: Mapping[str, RemoteNode] = dataclasses.field(default_factory=dict)
     spoken: Version = spoken()  # noqa: RUF009 - a constant
 
+    def has(self, node: str) -> bool:
+        """Whether it exports instances of a node."""
+        known = self.nodes.get(node)
+        return known is not None and bool(known.slots or known.count)
+
 
 @dataclass(frozen=True, slots=True)
 class Here:
@@ -116,10 +123,11 @@ class Here:
 
 
 class Topology(NamedTuple):
-    """All that is known of one mesh's instances."""
+    """All that is known of one mesh's instances. `resolved`: what nodes' own service discovery says, by node."""
 
     local: Sequence[LocalInstance] = ()
     remote: Sequence[RemoteCluster] = ()
+    resolved: Mapping[str, Resolved] = MappingProxyType({})
 
 
 class _Place(NamedTuple):
@@ -142,7 +150,7 @@ def endpoints(directory: Directory, topology: Topology, here: Here) -> Mapping[s
         local[instance.node].append(instance)
     remote = [cluster for cluster in topology.remote if cluster.state != "dead"]
     out = [
-        _assignment(name, _of_backend(b, mesh, Topology(local[b.node], remote), here))
+        _assignment(name, _of_backend(b, mesh, Topology(local[b.node], remote, topology.resolved), here))
         for name, b in directory.backends.items()
     ]
     by_name = {cluster.name: cluster for cluster in topology.remote}
@@ -167,6 +175,18 @@ def _of_backend(backend: Backend, mesh: Facts, topology: Topology, here: Here) -
         yield from _local(instance, backend, mesh, here)
     for cluster in topology.remote:
         yield from _remote(cluster, backend, mesh, here)
+    resolved = topology.resolved.get(backend.node)
+    if resolved is not None and not topology.local and not any(c.has(backend.node) for c in topology.remote):
+        yield from _resolved(resolved, backend, here)
+
+
+def _resolved(resolved: Resolved, backend: Backend, here: Here) -> Iterator[_Placed]:
+    """Addresses of a node without instances: in plaintext, and never where they may be of another cluster's."""
+    for address in resolved.addresses:
+        out = _weighed(_at(address.ip, backend.port, resolved.hostname), address.health, 1)
+        out.metadata.CopyFrom(_PLAINTEXT)
+        place = _Place(0, here.region, here.cluster, "")
+        yield place, out if address.health == "healthy" else _unasked(out)
 
 
 def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
