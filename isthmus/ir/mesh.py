@@ -188,8 +188,8 @@ class Listener:
 class Node:
     """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends.
 
-    `permissive`: whether it may be called in plaintext where no proxy stands before it. `discovery`: where instances are
-    found while no cluster has bound ones.
+    `permissive`: whether it may be called in plaintext where no proxy stands before it. `discovery`: where instances
+    are found while no cluster has bound ones.
     """
 
     name: str

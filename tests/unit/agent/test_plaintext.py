@@ -81,4 +81,4 @@ def test_a_pair_that_comes_or_goes_is_news() -> None:
     again = settle(given, {"front": Sighting(1)}, first, {}, 1000.0)
     assert again.summaries[MESH] == first.summaries[MESH]
     mended = settle(world(FRONT, BLUE), {}, again, {}, 1000.0)
-    assert mended.summaries[MESH] == link.Summary(mesh=MESH, generation=2)
+    assert mended.summaries[MESH] == link.Summary(mesh=MESH, generation=2, bound=["blue", "front"])
