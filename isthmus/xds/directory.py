@@ -50,13 +50,17 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A port of a node that some proxy here may call; in plaintext, too, where the node is `permissive`."""
+    """A port of a node that some proxy here may call; in plaintext, too, where the node is `permissive`.
+
+    `checked`: callers ask an instance whether it is well before they call it.
+    """
 
     node: str
     port: int
     service: str
     protocol: str
     permissive: bool
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,8 @@ def _binding(name: str, said: Mapping[str, Any]) -> Binding:
 
 
 def _backend(said: Mapping[str, Any], mesh: Facts) -> Backend:
-    return Backend(said["node"], said["port"], said["service"], said["protocol"], _permissive(said, mesh))
+    permissive, checked = _permissive(said, mesh), said.get("checked", False)
+    return Backend(said["node"], said["port"], said["service"], said["protocol"], permissive, checked)
 
 
 def _permissive(said: Mapping[str, Any], mesh: Facts) -> bool:
@@ -177,9 +182,11 @@ def binding(bound: Bound) -> Resource:
 
 def backend(ir: ClusterMesh, called: Node, port: int) -> Resource:
     """A port of a node that some view here calls."""
-    said = {"node": called.name, "port": port, "service": service_id(ir.id, called.name)}
-    said["protocol"] = called.listener(port).protocol
+    listener = called.listener(port)
+    said = {"node": called.name, "port": port, "service": service_id(ir.id, called.name), "protocol": listener.protocol}
     said["transport"] = _transport(permissive=called.permissive)
+    if listener.check is not None:
+        said["checked"] = True
     return Resource.json(Type.BACKEND, names.backend(called.name, port), said)
 
 
