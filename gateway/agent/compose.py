@@ -86,7 +86,8 @@ def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None
 
 def _reached(work: Workload, world: World) -> LocalInstance:
     """A workload as others reach it: through its proxy only where that was seen."""
-    return replace(local(work), ports=ports(work.instance, world.proxied, siblings=world.siblings))
+    seen, name = ports(work.instance, world.proxied, siblings=world.siblings), work.instance.name
+    return replace(local(work), ports=seen, arriving=world.arriving.get(name, frozenset()))
 
 
 def _sidecars(

@@ -18,6 +18,9 @@ from gateway.agent.discovery import Found, Instance
 Proxied = Mapping[str, Mapping[int, int]]
 """Instance → listener port → the inbound port that its proxy has acked last."""
 
+Arriving = Mapping[str, frozenset[int]]
+"""Instance → those of its ports before which a proxy was seen for the first time a moment ago."""
+
 
 def seen(known: Proxied, proxies: Collection[str], sightings: Mapping[str, Sighting], ledger: Ledger) -> Proxied:
     """What is known, and what those of these proxies that are connected have acked besides; `known` if nothing."""
@@ -30,6 +33,12 @@ def also(known: Proxied, news: Proxied) -> Proxied:
     changed = {name: {**known.get(name, {}), **ports} for name, ports in news.items()}
     changed = {name: ports for name, ports in changed.items() if ports != known.get(name)}
     return {**known, **changed} if changed else known
+
+
+def arrived(known: Proxied, now: Proxied) -> Arriving:
+    """What is in the second and was not in the first."""
+    found = {name: frozenset(ports) - frozenset(known.get(name, ())) for name, ports in now.items()}
+    return {name: ports for name, ports in found.items() if ports}
 
 
 def remaining(known: Proxied, found: Found) -> Proxied:

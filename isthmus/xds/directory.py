@@ -53,7 +53,8 @@ class NodeFacts:
 class Backend:
     """A port of a node that some proxy here may call; in plaintext, too, where the node is `permissive`.
 
-    `discovery`: what is asked for the node's instances while no cluster has bound ones; None where nothing is to be.
+    `checked`: callers ask an instance whether it is well before they call it. `discovery`: what is asked for the node's
+    instances while no cluster has bound ones; None where nothing is to be.
     """
 
     node: str
@@ -61,6 +62,7 @@ class Backend:
     service: str
     protocol: str
     permissive: bool
+    checked: bool = False
     discovery: Discovery | None = None
 
 
@@ -141,8 +143,9 @@ def _binding(name: str, said: Mapping[str, Any]) -> Binding:
 
 
 def _backend(said: Mapping[str, Any], mesh: Facts) -> Backend:
-    found = discovered.read(said.get("discovery", {}))
-    return Backend(said["node"], said["port"], said["service"], said["protocol"], _permissive(said, mesh), found)
+    permissive, checked, found = _permissive(said, mesh), said.get("checked", False), said.get("discovery", {})
+    node, port, service, protocol = (said[name] for name in ("node", "port", "service", "protocol"))
+    return Backend(node, port, service, protocol, permissive, checked, discovered.read(found))
 
 
 def _permissive(said: Mapping[str, Any], mesh: Facts) -> bool:
@@ -189,9 +192,11 @@ def binding(bound: Bound) -> Resource:
 
 def backend(ir: ClusterMesh, called: Node, port: int) -> Resource:
     """A port of a node that some view here calls."""
-    said: dict[str, Any] = {"node": called.name, "port": port, "service": service_id(ir.id, called.name)}
-    said["protocol"] = called.listener(port).protocol
+    listener, service = called.listener(port), service_id(ir.id, called.name)
+    said: dict[str, Any] = {"node": called.name, "port": port, "service": service, "protocol": listener.protocol}
     said["transport"] = _transport(permissive=called.permissive)
+    if listener.check is not None:
+        said["checked"] = True
     if called.discovery is not None and called.permissive:  # what is found so has no proxy before it
         said["discovery"] = discovered.said(called.discovery)
     return Resource.json(Type.BACKEND, names.backend(called.name, port), said)

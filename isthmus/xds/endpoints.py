@@ -54,7 +54,8 @@ class LocalInstance:
 
     `ports`: listener port → the proxy's inbound port (a gateway's: the port it binds). As an endpoint it has those
     where a proxy was seen to stand: any other port is called in plaintext or not at all. `address`: an IP address, of
-    the application and the proxy alike.
+    the application and the proxy alike. `arriving`: those of the ports whose proxy was seen just now; until its callers
+    have had the time to ask it whether it is well they may go on as before, or they would have nobody to call.
     """
 
     name: str
@@ -64,6 +65,7 @@ class LocalInstance:
     zone: str = ""
     health: Health = "healthy"
     weight: int = 1
+    arriving: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +197,17 @@ def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -
     port = instance.ports.get(backend.port)
     if port is not None:
         slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
-        out = _weighed(_at(instance.address, port, _sni(slot, backend, mesh)), instance.health, instance.weight)
-    elif backend.permissive:
-        out = _weighed(_at(instance.address, backend.port), instance.health, instance.weight)
+        yield place, _judged(_at(instance.address, port, _sni(slot, backend, mesh)), instance)
+    if backend.permissive and (port is None or (backend.checked and backend.port in instance.arriving)):
+        out = _judged(_at(instance.address, backend.port), instance)
         out.metadata.CopyFrom(_PLAINTEXT)
-    else:
-        return
-    yield place, out if instance.health == "healthy" else _unasked(out)
+        yield place, out
+
+
+def _judged(endpoint: endpoint_components_pb2.Endpoint, instance: LocalInstance) -> endpoint_components_pb2.LbEndpoint:
+    """An endpoint as well as its instance is said to be; those that are not are not asked."""
+    out = _weighed(endpoint, instance.health, instance.weight)
+    return out if instance.health == "healthy" else _unasked(out)
 
 
 def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:

@@ -1,5 +1,6 @@
 """Before which instances a proxy stands, as a whole agent learns, keeps and forgets it, over real wardens' streams."""
 
+from itertools import groupby
 from typing import Any
 
 from envoy.config.endpoint.v3 import endpoint_pb2
@@ -85,6 +86,21 @@ async def test_what_was_seen_once_is_never_called_in_plaintext_again(joined: Joi
         async with warden.stream() as stream:
             await becomes(stream, MUTUAL)
             assert {str(calls(stream, i)) for i in range(len(stream.states))} == {str(MUTUAL)}, "not once otherwise"
+
+
+async def test_who_asks_before_it_calls_goes_on_as_before_for_a_moment(joined: Joined) -> None:
+    check = {"protocol": "http", "path": "/", "healthyThreshold": 2, "unhealthyThreshold": 2}
+    checked = build.node("blue", listener={"healthCheck": check | {"timeoutMillis": 2000, "intervalMillis": 5000}})
+    joined.offer(build.mesh(checked), revision=2)
+    joined.agent.list(FRONT, BLUE)
+    async with joined.agent.run():
+        warden = await joined.agent.enrol()
+        async with warden.stream() as stream:
+            await becomes(stream, PLAIN)
+            await acked(await joined.agent.enrol("h2"))
+            await becomes(stream, MUTUAL)
+            told = [calls(stream, i) for i in range(len(stream.states))]
+    assert [how for how, _ in groupby(each for each in told if each)][-3:] == [PLAIN, [*PLAIN, *MUTUAL], MUTUAL]
 
 
 async def test_what_is_gone_is_forgotten_and_begins_anew(joined: Joined) -> None:

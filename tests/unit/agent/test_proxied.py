@@ -10,7 +10,7 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from gateway.agent.acks import Proof, Sighting
 from gateway.agent.compose import compose
 from gateway.agent.discovery import Found, Instance
-from gateway.agent.proxied import Proxied, also, ports, remaining, seen
+from gateway.agent.proxied import Proxied, also, arrived, ports, remaining, seen
 from gateway.agent.settling import Settled, settle
 from gateway.agent.world import World
 from isthmus.xds.endpoints import MATCH
@@ -60,6 +60,11 @@ def test_what_is_known_already_is_the_same_mapping() -> None:
     known = {"a": {80: 1080}}
     assert also(known, {"a": {80: 1080}}) is known
     assert remaining(known, Found((Instance("a", "h", "10.0.0.1"),))) is known
+
+
+def test_what_is_seen_for_the_first_time_is_arriving_and_what_moves_is_not() -> None:
+    now = {"a": {80: 2080, 90: 2090}, "b": {80: 1}, "c": {80: 1}}
+    assert arrived({"a": {80: 1080}, "c": {80: 1}}, now) == {"a": {90}, "b": {80}}
 
 
 def test_only_who_sees_can_say_that_an_instance_is_gone() -> None:

@@ -23,6 +23,7 @@ from isthmus.xds.endpoints import (
     Topology,
     app_endpoints,
     endpoints,
+    in_plaintext,
 )
 from isthmus.xds.snapshot import Resource
 
@@ -145,8 +146,25 @@ def test_who_answers(
     assert of_blue(local, others) == expected
 
 
-def test_a_strict_mesh_has_no_plaintext() -> None:
+def test_a_strict_node_has_no_plaintext() -> None:
     assert of_blue([replace(LOCAL, ports={})], permissive=False) == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [
+        (replace(BLUE, checked=True), [15006, 8080]),
+        (BLUE, [15006]),
+        (replace(BLUE, checked=True, permissive=False), [15006]),
+    ],
+    ids=["callers ask before they call", "callers call", "strict"],
+)
+def test_where_a_proxy_has_just_been_seen(backend: Backend, expected: list[int]) -> None:
+    just_seen = replace(LOCAL, arriving=frozenset({8080}))
+    made = endpoints(Directory(FACTS, backends={"node/blue/8080": backend}), Topology([just_seen]), HERE)
+    found = assignment(made["node/blue/8080"]).endpoints
+    assert {e.endpoint.address.socket_address.port_value for c in found for e in c.lb_endpoints} == set(expected)
+    assert list(in_plaintext(made["node/blue/8080"])) == [("10.0.0.1", 8080)] * (8080 in expected)
 
 
 def test_health_is_said_and_not_hidden() -> None:
