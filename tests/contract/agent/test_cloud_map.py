@@ -56,6 +56,7 @@ def there(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[There]:
     made.put("two", AWS_INSTANCE_IPV4="192.0.2.2", AWS_INSTANCE_IPV6="2001:db8::2", stage="live", shard="b")
     made.put("old", AWS_INSTANCE_IPV4="192.0.2.3", stage="old")
     made.put("six", AWS_INSTANCE_IPV6="2001:db8::4", stage="six")
+    made.put("false", AWS_INSTANCE_IPV4="no address", AWS_INSTANCE_IPV6="192.0.2.8", stage="false")
     made.put("named", AWS_INSTANCE_CNAME="blue.example", stage="named")
     yield made
     for each in client.list_instances(ServiceId=made.service)["Instances"]:
@@ -83,6 +84,7 @@ def question(
         (question(stage="live"), {"192.0.2.1", "192.0.2.2"}),
         (question(stage="live", shard="b"), {"192.0.2.2"}),
         (question((6, 4), stage="live"), {"192.0.2.1", "2001:db8::2"}),
+        (question((6, 4), stage="false"), set()),
         (question((4, 6)), {"192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::4"}),
         (question((6,)), {"2001:db8::2", "2001:db8::4"}),
     ],
@@ -90,6 +92,7 @@ def question(
         "one attribute",
         "all attributes must fit",
         "IPv6 preferred, each instance by itself",
+        "what is no address, or of the other family",
         "IPv4 preferred; what has no address cannot be called",
         "IPv6 only",
     ],
