@@ -9,7 +9,7 @@ from unittest.mock import patch
 import boto3
 import pytest
 
-from gateway.agent.discovery import cloudmap
+from gateway.agent.discovery import answers, cloudmap
 from gateway.agent.discovery.answers import Answer
 from gateway.agent.discovery.cloudmap import EVERY_SECONDS, CloudMapSource
 from isthmus.errors import Unavailable
@@ -152,7 +152,8 @@ async def test_without_credentials_or_a_region_nothing_is_said(there: There, mon
 @pytest.fixture
 def shop(joined: Joined, there: There, monkeypatch: pytest.MonkeyPatch) -> Joined:
     """A mesh whose `blue` is in Cloud Map, and an agent that looks often."""
-    monkeypatch.setattr(cloudmap, "EVERY_SECONDS", 1.0)
+    monkeypatch.setattr(cloudmap, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(answers, "SOONEST", 0.1)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     live = {"attributes": [{"key": "stage", "value": "live"}], "ipPreference": "IPv4_ONLY"}
     where = {"awsCloudMap": {"namespaceName": "shop", "serviceName": "blue"} | live}

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gateway.agent.discovery import answers
 from isthmus.model.definition import Definition
 from isthmus.xds.aws_image import Capture
 from tests import build
@@ -66,7 +67,7 @@ class Scene:
 
     def says(self, *addresses: str) -> None:
         """What DNS says of both names from now on."""
-        self.names.says.update(dict.fromkeys(SERVICES, Says(addresses, ttl=1)))
+        self.names.says.update(dict.fromkeys(SERVICES, Says(addresses, ttl=0)))
 
     def ask(self, at: str = FRONT) -> Answer:
         return ask(at, self.outbound, SERVICES[WEB])
@@ -134,7 +135,8 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture
-def shop(joined: Joined, scene: Scene) -> Joined:
+def shop(joined: Joined, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Joined:
+    monkeypatch.setattr(answers, "SOONEST", 0.1)
     joined.agent.list(*_listed(scene))
     joined.offer(scene.definition("ENDPOINTS"))
     joined.rig.feed.export(joined.place, MESH, [])
