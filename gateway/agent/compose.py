@@ -7,6 +7,7 @@ moves costs the proxies of its mesh and no others. What an Envoy is told is deci
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import NamedTuple
 
 from gateway.agent.bare import bare
 from gateway.agent.images import images, plain
@@ -23,12 +24,21 @@ from isthmus.xds.secrets import bundle
 from isthmus.xds.snapshot import Resource
 
 
+class Names(NamedTuple):
+    """The service discovery of every node that is called, and that of those without instances, which is asked."""
+
+    discovered: frozenset[Discovery] = frozenset()
+    asked: frozenset[Discovery] = frozenset()
+
+
+NO_NAMES = Names()
+
+
 @dataclass(frozen=True, slots=True)
 class Composition:
     """Everything composed. `plans` by proxy, `shared` by mesh; `left_out`: instance or gateway → why.
 
     `roots`: what trust it was made from, and the secret. `images`: those of the world that it was made from.
-    `discovered`: the service discovery of every node that is called; `asked`: that of those without instances.
     """
 
     inventory: Inventory = field(default_factory=Inventory)
@@ -38,8 +48,7 @@ class Composition:
     roots: tuple[Mapping[str, tuple[bytes, ...]], Resource | None] = field(default=({}, None))
     images: Mapping[str, Workload] = field(default_factory=dict)
     plain: Mapping[str, Plain] = field(default_factory=dict)
-    discovered: frozenset[Discovery] = frozenset()
-    asked: frozenset[Discovery] = frozenset()
+    names: Names = NO_NAMES
 
 
 NOTHING = Composition()
@@ -55,9 +64,8 @@ def compose(world: World, before: Composition = NOTHING) -> Composition:
     recipes |= dict(_east_west(world, shared)) | dict(images(world, plainly))
     left_out = {**inventory.left_out, **{name: recipe for name, recipe in recipes.items() if isinstance(recipe, str)}}
     plans = {n: _kept(before.plans.get(n), recipe) for n, recipe in recipes.items() if not isinstance(recipe, str)}
-    discovered = frozenset(d for mesh in world.meshes.values() for d in mesh.directory.discovered.values())
-    asked = frozenset(d for each in shared.values() for d in each.unbound.values())
-    return Composition(inventory, plans, shared, left_out, roots, world.images, plainly, discovered, asked)
+    names = before.names if shared == before.shared else _names(shared)
+    return Composition(inventory, plans, shared, left_out, roots, world.images, plainly, names)
 
 
 def _kept(before: Plan | None, recipe: Recipe) -> Plan:
@@ -88,6 +96,12 @@ def _reached(work: Workload, world: World) -> LocalInstance:
     """A workload as others reach it: through its proxy only where that was seen."""
     seen, name = ports(work.instance, world.proxied, siblings=world.siblings), work.instance.name
     return replace(local(work), ports=seen, arriving=world.arriving.get(name, frozenset()))
+
+
+def _names(shared: Mapping[str, Shared]) -> Names:
+    discovered = (question for each in shared.values() for question in each.directory.discovered.values())
+    asked = (question for each in shared.values() for question in each.unbound.values())
+    return Names(frozenset(discovered), frozenset(asked))
 
 
 def _sidecars(

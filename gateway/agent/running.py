@@ -22,12 +22,12 @@ from gateway.agent.discovery import Discovery
 from gateway.agent.discovery.cloudmap import CloudMapSource
 from gateway.agent.discovery.dns import DnsSource
 from gateway.agent.discovery.file import FileDiscovery
-from gateway.agent.discovery.resolver import Resolver, Sources
 from gateway.agent.host import HostServer, Ports, host_names
 from gateway.agent.host_tokens import HostTokens
 from gateway.agent.link import Link
 from gateway.agent.membership import Membership
 from gateway.agent.remembering import remember
+from gateway.agent.resolver import Resolver, Sources
 from gateway.agent.signatures import Signatures
 from gateway.agent.state import State
 from gateway.agent.world import Place

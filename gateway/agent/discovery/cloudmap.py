@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from gateway.agent.discovery.answers import Answer
+from gateway.agent.discovery.sources import family
 from isthmus.errors import Unavailable
 from isthmus.ir.found import CloudMap
 from isthmus.xds.resolved import Address
@@ -87,6 +88,7 @@ def _addresses(instances: Sequence[Mapping[str, Any]], question: CloudMap) -> It
         if any(said.get(key) != value for key, value in question.attributes):
             continue
         for version in question.families:
-            if ip := said.get(_ADDRESSES[version]):
+            ip = said.get(_ADDRESSES[version], "")
+            if family(ip) == version:
                 yield Address(ip, "unhealthy" if instance.get("HealthStatus") == "UNHEALTHY" else "healthy")
                 break

@@ -20,5 +20,8 @@ class Source(Protocol[Asked]):
 
 
 def family(ip: str) -> int:
-    """4 or 6."""
-    return ip_address(ip).version
+    """4 or 6; 0 of what is no address, because Envoy would refuse it and with it all other endpoints of a backend."""
+    try:
+        return ip_address(ip).version
+    except ValueError:
+        return 0

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import boto3
 import pytest
 
-from gateway.agent.discovery import cloudmap
+from gateway.agent.discovery import answers, cloudmap
 from gateway.agent.discovery.answers import Answer
 from gateway.agent.discovery.cloudmap import EVERY_SECONDS, CloudMapSource
 from isthmus.errors import Unavailable
@@ -56,6 +56,7 @@ def there(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[There]:
     made.put("two", AWS_INSTANCE_IPV4="192.0.2.2", AWS_INSTANCE_IPV6="2001:db8::2", stage="live", shard="b")
     made.put("old", AWS_INSTANCE_IPV4="192.0.2.3", stage="old")
     made.put("six", AWS_INSTANCE_IPV6="2001:db8::4", stage="six")
+    made.put("false", AWS_INSTANCE_IPV4="no address", AWS_INSTANCE_IPV6="192.0.2.8", stage="false")
     made.put("named", AWS_INSTANCE_CNAME="blue.example", stage="named")
     yield made
     for each in client.list_instances(ServiceId=made.service)["Instances"]:
@@ -83,6 +84,7 @@ def question(
         (question(stage="live"), {"192.0.2.1", "192.0.2.2"}),
         (question(stage="live", shard="b"), {"192.0.2.2"}),
         (question((6, 4), stage="live"), {"192.0.2.1", "2001:db8::2"}),
+        (question((6, 4), stage="false"), set()),
         (question((4, 6)), {"192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::4"}),
         (question((6,)), {"2001:db8::2", "2001:db8::4"}),
     ],
@@ -90,6 +92,7 @@ def question(
         "one attribute",
         "all attributes must fit",
         "IPv6 preferred, each instance by itself",
+        "what is no address, or of the other family",
         "IPv4 preferred; what has no address cannot be called",
         "IPv6 only",
     ],
@@ -149,7 +152,8 @@ async def test_without_credentials_or_a_region_nothing_is_said(there: There, mon
 @pytest.fixture
 def shop(joined: Joined, there: There, monkeypatch: pytest.MonkeyPatch) -> Joined:
     """A mesh whose `blue` is in Cloud Map, and an agent that looks often."""
-    monkeypatch.setattr(cloudmap, "EVERY_SECONDS", 1.0)
+    monkeypatch.setattr(cloudmap, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(answers, "SOONEST", 0.1)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     live = {"attributes": [{"key": "stage", "value": "live"}], "ipPreference": "IPv4_ONLY"}
     where = {"awsCloudMap": {"namespaceName": "shop", "serviceName": "blue"} | live}

@@ -31,6 +31,7 @@ from isthmus.xds.endpoints import (
     endpoints,
 )
 from isthmus.xds.proxy import AtGateway, Composed, compose_east_west, compose_gateway, compose_node
+from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
 from tests.contract.envoy.ads import Ads
 from tests.contract.envoy.applications import App, GrpcApp, TcpApp
@@ -95,7 +96,10 @@ class Door:
 
 
 class Stage:
-    """`envoys`, by name (`east-west/<cluster>` too); `apps`, by (instance, port)."""
+    """`envoys`, by name (`east-west/<cluster>` too); `apps`, by (instance, port).
+
+    `resolved`: what nodes' own service discovery says in either cluster, by node, from the next definition on.
+    """
 
     def __init__(self, *instances: Instance, doors: Sequence[Door] = ()) -> None:
         number = next(_STAGES)
@@ -107,6 +111,7 @@ class Stage:
         }
         self.domains = {c: Domain(TrustDomain.of(c, 1, "acme").text) for c in HERE}
         self.health: dict[str, Health] = {}
+        self.resolved: dict[str, Resolved] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self._directories: dict[str, Directory] = {}
         self.apps: dict[tuple[str, int], Application] = {}
@@ -262,7 +267,8 @@ class Stage:
     def _endpoints(self, cluster: str) -> Mapping[str, Resource]:
         """Each cluster knows its own instances, and the others' as slots behind their gateway."""
         others = [self._remote(other) for other in HERE if other != cluster]
-        return endpoints(self._directories[cluster], Topology(self._locals(cluster), others), HERE[cluster])
+        topology = Topology(self._locals(cluster), others, self.resolved)
+        return endpoints(self._directories[cluster], topology, HERE[cluster])
 
     def _remote(self, cluster: str) -> RemoteCluster:
         nodes: dict[str, list[RemoteSlot]] = {}

@@ -1,5 +1,6 @@
 """Which names are asked for, what callers are told of them, and when they make way."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from gateway.agent.discovery import Found, Health, Instance, kept
 from gateway.agent.discovery.answers import Known, Sight
 from gateway.agent.inventory import Workload
 from gateway.agent.settling import Settled, settle
+from gateway.edge import disk
 from gateway.proto import link_pb2 as link
 from isthmus.ir.found import CloudMap, Discovery, Dns
 from isthmus.xds.resolved import Address
@@ -74,7 +76,7 @@ def endpoints(composition: Composition, name: str, proxy: str = "front") -> list
 
 def test_what_nobody_has_bound_is_asked_for_and_called_in_plaintext() -> None:
     composition = made(FRONT)
-    assert composition.asked == composition.discovered == {NAME, THERE}
+    assert composition.names.asked == composition.names.discovered == {NAME, THERE}
     assert endpoints(composition, "node/blue/8080") == [("192.0.2.1", 8080, 1, "blue.example")]
     assert sorted(endpoints(composition, "node/green/8080")) == [
         ("192.0.2.7", 8080, health_check_pb2.UNHEALTHY, "green.shop"),
@@ -85,8 +87,8 @@ def test_what_nobody_has_bound_is_asked_for_and_called_in_plaintext() -> None:
 @pytest.mark.parametrize("health", list(Health))
 def test_an_instance_of_this_cluster_goes_before_its_name_however_well_it_is(health: Health) -> None:
     composition = made(FRONT, replace(BLUE, health=health))
-    assert composition.asked == {THERE}
-    assert composition.discovered == {NAME, THERE}
+    assert composition.names.asked == {THERE}
+    assert composition.names.discovered == {NAME, THERE}
     assert [address for address, *_ in endpoints(composition, "node/blue/8080")] == ["10.0.0.2"]
 
 
@@ -118,18 +120,18 @@ def exported(state: str) -> link.Imports:
 def test_instances_elsewhere_go_before_a_name_and_are_known_before_it_is_asked_for(
     imports: link.Imports | None, asked: set[Discovery]
 ) -> None:
-    assert made(FRONT, imports=imports).asked == asked
+    assert made(FRONT, imports=imports).names.asked == asked
 
 
 def test_in_a_mesh_of_one_cluster_nobody_else_is_waited_for() -> None:
     alone = build.mesh(build.node("blue", serviceDiscovery={"dns": {"hostname": "blue.example"}}), clusters=("east",))
-    assert compose(world(FRONT, meshes={MESH: mesh(alone)})).asked == {NAME}
+    assert compose(world(FRONT, meshes={MESH: mesh(alone)})).names.asked == {NAME}
 
 
 def test_a_name_that_nobody_calls_is_not_asked_for() -> None:
     """`front` and the gateway call blue and green; nobody calls `front`."""
     quiet = build.mesh(build.node("front", serviceDiscovery={"dns": {"hostname": "front.example"}}))
-    assert compose(world(meshes={MESH: mesh(quiet)}, imports={MESH: NOBODY})).asked == frozenset()
+    assert compose(world(meshes={MESH: mesh(quiet)}, imports={MESH: NOBODY})).names.asked == frozenset()
 
 
 def test_what_a_name_says_reaches_those_who_call_it_and_changes_no_definition() -> None:
@@ -180,6 +182,9 @@ def test_what_was_known_is_there_after_a_restart_and_is_stale(tmp_path: Path) ->
     read = kept.read(tmp_path / "resolved.json")
     assert read == {q: Known(Sight(s.addresses, stale=True, error=kept.NOT_YET)) for q, s in SAID.items()}
     assert kept.read(tmp_path / "missing.json") == {}
+    later = [{"asked": {"consul": {"name": "blue"}}, "addresses": []}, {"asked": {"dns": {}}, "addresses": []}]
+    disk.write(tmp_path / "later.json", json.dumps(later).encode())
+    assert kept.read(tmp_path / "later.json") == {}
 
 
 def test_found_says_nothing_of_names() -> None:

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from isthmus.ir.found import CloudMap, Dns
 from isthmus.values import service_id
+from isthmus.xds import discovered
 from isthmus.xds.compile import compile_mesh
 from isthmus.xds.directory import Backend, Binding, Directory, NodeFacts
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Type
@@ -53,3 +55,24 @@ def _older(resource: Resource) -> Resource:
 
 def test_without_a_mesh_there_is_no_directory() -> None:
     assert Directory.read([]) is None
+
+
+def test_what_is_asked_for_a_nodes_instances_is_read_as_it_was_written() -> None:
+    there = {"namespaceName": "n", "serviceName": "s", "attributes": [{"key": "k", "value": "v"}]}
+    discoveries = {
+        "blue": build.node("blue", serviceDiscovery={"dns": {"hostname": "blue.example."}}),
+        "green": build.node("green", serviceDiscovery={"awsCloudMap": there}),
+    }
+    snapshot = compile_mesh(build.mesh(*discoveries.values()), surroundings(), "east").snapshot
+    found = Directory.read(resources(snapshot, AGENT_VIEW))
+    assert found is not None
+    expected = {
+        "blue": Dns("blue.example", single=True, families=(6, 4)),
+        "green": CloudMap("n", "s", (("k", "v"),), (6, 4)),
+    }
+    assert found.discovered == expected
+    assert {b.node: b.discovery for b in found.backends.values()} == expected
+
+
+def test_a_way_to_find_instances_that_came_later_is_none() -> None:
+    assert discovered.read({"consul": {"name": "blue"}}) is None

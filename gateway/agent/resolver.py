@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.agent.cluster import Cluster
+from gateway.agent.compose import Names
 from gateway.agent.discovery import kept
 from gateway.agent.discovery.answers import Known, Sight, answered, unanswered
 from gateway.agent.discovery.sources import Source
@@ -40,6 +41,7 @@ class Resolver:
         self._known = kept.read(path)
         self._tasks: dict[Discovery, asyncio.Task[None]] = {}
         self._seats = asyncio.Semaphore(AT_ONCE)
+        self._followed: Names | None = None
         self._unkept = asyncio.Event()
         cluster.resolved(self._sights())
 
@@ -60,13 +62,15 @@ class Resolver:
 
     def _follow(self) -> None:
         """Ask for what is to be asked for, and for nothing else."""
-        composition = self._cluster.settled.composition
-        for question in self._tasks.keys() - composition.asked:
+        names = self._cluster.settled.composition.names
+        if names is self._followed:
+            return
+        self._followed = names
+        for question in self._tasks.keys() - names.asked:
             self._tasks.pop(question).cancel()
-        for question in composition.asked - self._tasks.keys():
-            if type(question) in self._sources:
-                self._tasks[question] = asyncio.create_task(self._ask(question))
-        gone = self._known.keys() - composition.discovered
+        for question in names.asked - self._tasks.keys():
+            self._tasks[question] = asyncio.create_task(self._ask(question))
+        gone = self._known.keys() - names.discovered
         if gone:
             self._known = {question: known for question, known in self._known.items() if question not in gone}
             self._tell()
@@ -86,12 +90,12 @@ class Resolver:
     async def _asked(self, question: Discovery, known: Known) -> Known:
         try:
             answer = await self._sources[type(question)].ask(question, known.sight.addresses)
+            return answered(known, question, answer, self._clock(), backoff.spread())
         except Unavailable as silent:
             return unanswered(known, str(silent), self._clock(), backoff.spread())
         except Exception as error:
             LOG.exception(line("asking_failed", asked=question))  # our bug; the other names go on
             return unanswered(known, f"asking failed: {error!r}", self._clock(), backoff.spread())
-        return answered(known, question, answer, self._clock(), backoff.spread())
 
     def _say(self, question: Discovery, was: Sight, now: Sight) -> None:
         facts = {"asked": question, "addresses": ",".join(a.ip for a in now.addresses), "stale": now.stale}
