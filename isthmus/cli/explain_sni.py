@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
         """Say which node, port and instance of a mesh a gateway is asked for by this name."""
         from isthmus.cli import urls  # heavy, only when run
         from isthmus.cli.client import Client, fail
-        from isthmus.xds.asked import asked
+        from isthmus.xds.explained import explained
         from isthmus.xds.directory import Directory
         from isthmus.xds.snapshot import AGENT_VIEW, Resource, Type
 
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
         directory = Directory.read(Resource.json(Type(r["type"]), r["name"], r["resource"]) for r in found)
         assert directory is not None, "an `agent` view says its mesh"
         try:
-            told = asdict(asked(sni, directory, of, instance or ()))
+            told = asdict(explained(sni, directory, of, instance or ()))
         except ValueError as error:
             fail(str(error))
         if output is Form.JSON:

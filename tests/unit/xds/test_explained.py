@@ -1,4 +1,4 @@
-"""asked: a gateway's names, told as the tenant called what they stand for."""
+"""explained: a gateway's names, told as the tenant called what they stand for."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ import pytest
 
 from isthmus.values import ANY, mesh_label, service_id, slot_id
 from isthmus.wire import Sni
-from isthmus.xds.asked import Asked, asked
+from isthmus.xds.explained import Asked, explained
 from isthmus.xds.directory import Backend, Directory, Facts, NodeFacts
 
 MESH, EAST = UUID(int=7), UUID(int=1)
@@ -28,26 +28,26 @@ def test_an_instance_is_told_by_name_in_whatever_case_it_is_asked_for() -> None:
     slot = slot_id(EAST, MESH, "Foo", "foo-1")
     expected = Asked("shop", "Foo", 8080, "http", slot, "foo-1")
     for text in (name(slot, 8080, "Foo"), name(slot, 8080, "Foo").upper()):
-        assert asked(text, DIRECTORY, EAST, ["foo-1", "foo-2"]) == expected
+        assert explained(text, DIRECTORY, EAST, ["foo-1", "foo-2"]) == expected
 
 
 def test_names_that_differ_in_case_only_are_told_apart() -> None:
-    assert asked(name(ANY, 9000, "foo"), DIRECTORY, EAST) == Asked("shop", "foo", 9000, "tcp", ANY)
-    assert asked(name(ANY, 9000, "Foo"), DIRECTORY, EAST) == Asked("shop", "Foo", 9000, "tcp", ANY)
+    assert explained(name(ANY, 9000, "foo"), DIRECTORY, EAST) == Asked("shop", "foo", 9000, "tcp", ANY)
+    assert explained(name(ANY, 9000, "Foo"), DIRECTORY, EAST) == Asked("shop", "Foo", 9000, "tcp", ANY)
 
 
 def test_another_clusters_slot_is_not_taken_for_one_of_ours() -> None:
     slot = slot_id(UUID(int=2), MESH, "Foo", "foo-1")
-    assert asked(name(slot, 8080, "Foo"), DIRECTORY, EAST, ["foo-1"]).instance == ""
+    assert explained(name(slot, 8080, "Foo"), DIRECTORY, EAST, ["foo-1"]).instance == ""
 
 
 def test_a_node_that_is_only_called_from_here_is_known_too() -> None:
-    assert asked(name(ANY, 7000, "db"), DIRECTORY, EAST) == Asked("shop", "db", 7000, "tcp", ANY)
+    assert explained(name(ANY, 7000, "db"), DIRECTORY, EAST) == Asked("shop", "db", 7000, "tcp", ANY)
 
 
 def test_what_the_mesh_does_not_have_stays_empty() -> None:
-    assert asked(name(ANY, 1, "Foo"), DIRECTORY, EAST) == Asked("shop", "Foo", 1, "", ANY)
-    assert asked(name(ANY, 1, "gone"), DIRECTORY, EAST, ["a"]) == Asked("shop", "", 1, "", ANY)
+    assert explained(name(ANY, 1, "Foo"), DIRECTORY, EAST) == Asked("shop", "Foo", 1, "", ANY)
+    assert explained(name(ANY, 1, "gone"), DIRECTORY, EAST, ["a"]) == Asked("shop", "", 1, "", ANY)
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_what_the_mesh_does_not_have_stays_empty() -> None:
 )
 def test_what_the_mesh_never_says_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no SNI of a mesh|another mesh"):
-        asked(text, DIRECTORY, EAST)
+        explained(text, DIRECTORY, EAST)

@@ -1,4 +1,4 @@
-"""asked: what an SNI asks for, in the tenant's words: the wire contract's reverse table (design §9).
+"""explained: what an SNI asks for, in the tenant's words: the wire contract's reverse table (design §9).
 
 Ids are hashes, so they are read by making them again: services and the mesh from the snapshot's `agent` view, instances
 from the names that whoever asks has, because instances are in no snapshot.
@@ -28,7 +28,7 @@ class Asked:
     instance: str = ""
 
 
-def asked(text: str, directory: Directory, cluster: UUID, instances: Iterable[str] = ()) -> Asked:
+def explained(text: str, directory: Directory, cluster: UUID, instances: Iterable[str] = ()) -> Asked:
     """What is asked for of the gateways of a cluster; ValueError, with words for people, for what this mesh never says.
 
     Case does not matter, as it does not to Envoy.
