@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from isthmus.incremental import Lookup
+from isthmus.ir.transport import Policy, Shown
 from isthmus.model.key import Key
 
 
@@ -172,7 +173,7 @@ class AccessLog:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A port of a node. `timeout` and `idle` are of requests to the application."""
+    """A port of a node. `timeout` and `idle` are of requests to the application; `tls` is App Mesh's."""
 
     port: int
     protocol: Protocol
@@ -181,11 +182,16 @@ class Listener:
     pool: Pool | None = None
     outlier: Outlier | None = None
     check: HealthCheck | None = None
+    tls: Shown | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends."""
+    """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends.
+
+    `hostname`: what it is found by from outside, or empty. `policy`: what it demands of its backends, but of those in
+    `policies`, which have one of their own, or none.
+    """
 
     name: str
     listeners: tuple[Listener, ...]
@@ -194,6 +200,9 @@ class Node:
     services: tuple[str, ...]
     exported: bool
     log: AccessLog | None = None
+    hostname: str = ""
+    policy: Policy | None = None
+    policies: tuple[tuple[str, Policy | None], ...] = ()
 
     def listener(self, port: int) -> Listener:
         """The listener on a port; StopIteration if there is none, which is our bug."""
@@ -217,22 +226,27 @@ class GatewayRoute:
 
 @dataclass(frozen=True, slots=True)
 class GatewayListener:
-    """A port of a gateway with the routes that are tried on it, in order; `pool` limits them all together."""
+    """A port of a gateway with the routes that are tried on it, in order; `pool` limits them all together.
+
+    `tls` is for those who call the gateway.
+    """
 
     port: int
     protocol: Protocol
     routes: tuple[GatewayRoute, ...]
     pool: Pool | None = None
+    tls: Shown | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A virtual gateway. `services`: all that its routes lead to."""
+    """A virtual gateway. `services`: all that its routes lead to; `policy`: what it demands of them."""
 
     name: str
     listeners: tuple[GatewayListener, ...]
     services: tuple[str, ...]
     log: AccessLog | None = None
+    policy: Policy | None = None
 
 
 class Peer(NamedTuple):

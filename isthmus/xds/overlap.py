@@ -103,7 +103,7 @@ def _calling(parts: Parts, instead: Iterable[Ref], also: Iterable[Ref]) -> Parts
 
 def _told_of(views: Iterable[Parts], known: Iterable[Ref]) -> Iterator[Ref]:
     """What the agent must know of the backends and the ways that are called."""
-    called = {r.name for parts in views for r in parts.calling if r.type == Type.CLUSTER}
+    called = {names.any_service(r.name) for parts in views for r in parts.calling if r.type == Type.CLUSTER}
     for ref in known:
         name = names.peer(ref.name) if ref.type == Type.PEER else ref.name
         if ref.type in (Type.BACKEND, Type.PEER) and name in called:
