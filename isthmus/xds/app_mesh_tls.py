@@ -3,12 +3,13 @@
 TLS 1.2 and 1.3, as App Mesh had it, and no resumption: who is trusted no longer is refused at the next connection.
 
 Between proxies it travels like the mesh's own TLS, to the same SNI and through the same gateways, whose fence demands
-one of our ALPNs. So a client offers two: first what it speaks, which chooses App Mesh's chain at the server (Envoy looks
-for a chain by the client's list, in its order), then ours, for the gateway. Connections of TCP speak nothing that has a
-name, so one is made up for them. Whoever has no proxy is told neither.
+one of our ALPNs. So a client offers two: first what it speaks, which chooses App Mesh's chain at the server (Envoy
+looks for a chain by the client's list, in its order), then ours, for the gateway. Connections of TCP speak nothing that
+has a name, so one is made up for them. Whoever has no proxy is told neither.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2
@@ -40,8 +41,8 @@ _NOWHERE = "nowhere.invalid"
 _LABEL = r"[^.]+"
 _EITHER = (common_pb2.SubjectAltNameMatcher.DNS, common_pb2.SubjectAltNameMatcher.URI)
 
-_Chain = listener_components_pb2.FilterChain
-_Filters = Iterable[listener_components_pb2.Filter]
+_Chain: TypeAlias = listener_components_pb2.FilterChain
+_Filters: TypeAlias = Iterable[listener_components_pb2.Filter]
 
 
 def chains(said: Shown, alpn: tuple[str, ...], kind: str, filters: _Filters) -> Iterator[_Chain]:
@@ -138,7 +139,7 @@ def _sans(demanded: Demand) -> Iterator[common_pb2.SubjectAltNameMatcher]:
 
 
 def _matcher(kind: int, matcher: string_pb2.StringMatcher) -> common_pb2.SubjectAltNameMatcher:
-    return common_pb2.SubjectAltNameMatcher(san_type=kind, matcher=matcher)  # type: ignore[arg-type]  # an enum's value
+    return common_pb2.SubjectAltNameMatcher(san_type=kind, matcher=matcher)
 
 
 def _quoted(text: str) -> str:

@@ -40,9 +40,9 @@ INSPECTED_WITHIN = 1000
 
 
 def inbound_http(mesh: str, port: int, log: AccessLog | None = None, shown: Shown | None = None) -> Resource:
-    """An HTTP port of a node: the mesh's mutual TLS, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC.
+    """An HTTP port of a node: mutual TLS, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC.
 
-    `shown`: App Mesh's TLS beside it, or where that validates its clients instead of it.
+    `shown`: App Mesh's TLS beside the mesh's own, or where it validates its clients instead of that.
     """
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)

@@ -2,8 +2,8 @@
 
 Files are secrets of our own stream that name them, and so never in a listener: Envoy reads them again when one is
 renamed into place, and keeps the old pair while the new one does not fit (measured on 1.40, for single files and for
-Kubernetes' `..data`). App Mesh never read them again. One that cannot be read is refused at once, in Envoy's words, so a
-rollout halts; when it is there at last it is read.
+Kubernetes' `..data`). App Mesh never read them again. One that cannot be read is refused at once, in Envoy's words, so
+a rollout halts; when it is there at last it is read.
 
 A secret is of one half of a view, because the halves travel in different phases: one that serves and one that is for
 calls have different names, whatever files they are of.
@@ -21,7 +21,10 @@ from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting
 
 SDS_PATIENCE = 2000
-"""How long a listener or a backend waits for the tenant's own SDS before it goes without; 15 s would hold up a start."""
+"""How long a listener or a backend waits for the tenant's own SDS before it goes without.
+
+Milliseconds: Envoy's 15 s would hold up all that a proxy does when it starts.
+"""
 
 
 class Half(StrEnum):
@@ -46,7 +49,7 @@ def roots(said: Material, half: Half) -> secret_pb2.SdsSecretConfig:
 
 
 def of_listener(said: Shown | None) -> Iterator[Resource]:
-    """The secrets that a listener's files make; all of a gateway is called a calling half, but no name is in two."""
+    """The secrets that a listener's files make."""
     if said is not None:
         yield from _files(said.certificates, said.clients, Half.SERVING)
 
