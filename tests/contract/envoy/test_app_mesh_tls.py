@@ -26,7 +26,8 @@ OURS, THEIRS = Authority("ours"), Authority("theirs")
 ARN = "arn:aws:acm:us-east-1:111122223333:certificate/server"
 CA, OTHER_CA = (f"arn:aws:acm-pca:us-east-1:111122223333:certificate-authority/{name}" for name in ("ours", "theirs"))
 NAME, CLIENT = "colors.example", "spiffe://ours/front"
-PORTS = {HTTP: "http", HTTP2: "http2", GRPC: "grpc", TCP: "tcp"}
+REQUESTS = {HTTP: "http", HTTP2: "http2", GRPC: "grpc"}
+PORTS = {**REQUESTS, TCP: "tcp"}
 SERVICE, RAW = build.SERVICE, "raw.local"
 TARGET = {"near": "east", "far": "west"}
 
@@ -114,13 +115,15 @@ def definition(
         target,
         build.node(other, ports=PORTS),
         *(build.placement(node, cluster) for node, cluster in TARGET.items()),
-        build.router(ports=PORTS),
+        build.router(ports=REQUESTS),
+        build.router("raw", port=TCP, protocol="tcp"),
         *(
             build.route(p, protocol=p, match={"port": port}, targets=[{"virtualNode": at, "port": port, "weight": 1}])
-            for port, p in PORTS.items()
+            for port, p in REQUESTS.items()
         ),
+        build.route("raw", router="raw", protocol="tcp", targets=[{"virtualNode": at, "port": TCP, "weight": 1}]),
         build.service(router=build.ROUTER),
-        build.service(RAW, router=build.ROUTER),
+        build.service(RAW, router="raw"),
         settings={"transport": transport},
     )
 
@@ -140,9 +143,9 @@ def asked(playing: Playing, port: int = HTTP) -> Answer:
     return playing.stage.ask("front", f"{SERVICE}:{port}")
 
 
-def caller(playing: Playing, port: int = HTTP) -> str:
+def caller(playing: Playing) -> str:
     """Who the application takes its caller for; the status if it is not reached."""
-    answer = asked(playing, port)
+    answer = asked(playing)
     return (
         str(answer.said["headers"].get("x-forwarded-client-cert", "nobody"))
         if answer.status == 200
@@ -160,7 +163,156 @@ def greeted(playing: Playing) -> str:
 @pytest.mark.parametrize("at", TARGET)
 def test_an_enforced_policy_is_met_by_a_certificate_of_any_source(playing: Playing, at: str, source: str) -> None:
     playing.stage.apply(definition(at, playing.listener(source=source), playing.policy(source)))
-    assert {port: caller(playing, port) for port in (HTTP, HTTP2)} == {HTTP: "nobody", HTTP2: "nobody"}
+    assert (caller(playing), asked(playing, HTTP2).status) == ("nobody", 200)
     reply = playing.stage.call("front", f"{SERVICE}:{GRPC}", "/a.B/c")
     assert (reply.code, reply.said["app"]) == (grpc.StatusCode.OK, at)
     assert greeted(playing) == at
+
+
+def mesh_identity(playing: Playing) -> str:
+    return f"URI=spiffe://{playing.stage.domains['east'].name}/mesh/shop/node/front"
+
+
+REFUSED = "503"
+"""What a caller hears of its own proxy, whoever of both did not like the other."""
+
+
+@pytest.mark.parametrize("transport", ["permissive", "strict"])
+@pytest.mark.parametrize("at", TARGET)
+def test_what_a_policy_demands_is_what_counts(playing: Playing, at: str, transport: str) -> None:
+    server, heard = playing.listener(), {}
+    for why, tls, policy in (
+        ("no policy: the mesh's own", server, None),
+        ("enforced", server, playing.policy()),
+        ("not enforced: the mesh's own", server, playing.policy(enforce=False)),
+        ("enforced for another port", server, playing.policy(ports=[HTTP2])),
+        ("enforced for this port", server, playing.policy(ports=[HTTP])),
+        ("another authority", server, playing.policy(whom="theirs")),
+        ("another name", server, playing.policy(names=("other.example",))),
+        ("one name of several", server, playing.policy(names=("other.example", NAME))),
+        ("both authorities", server, playing.policy("both")),
+        ("a server without tls", None, playing.policy()),
+        ("a server with tls disabled", playing.listener("DISABLED"), playing.policy()),
+    ):
+        playing.stage.apply(definition(at, tls, policy, transport=transport))
+        heard[why] = caller(playing).split(";")[-1]
+    mine = mesh_identity(playing)
+    assert heard == {
+        "no policy: the mesh's own": mine,
+        "enforced": "nobody",
+        "not enforced: the mesh's own": mine,
+        "enforced for another port": mine,
+        "enforced for this port": "nobody",
+        "another authority": REFUSED,
+        "another name": REFUSED,
+        "one name of several": "nobody",
+        "both authorities": "nobody",
+        "a server without tls": REFUSED,
+        "a server with tls disabled": REFUSED,
+    }
+
+
+@pytest.mark.parametrize("at", TARGET)
+def test_without_names_a_certificate_must_be_for_the_name_that_a_node_is_found_by(playing: Playing, at: str) -> None:
+    policy = playing.policy(names=())
+    for discovery, expected in ((NAME, "nobody"), ("other.example", REFUSED), (None, REFUSED)):
+        playing.stage.apply(definition(at, playing.listener(), policy, discovery=discovery))
+        assert caller(playing) == expected, discovery
+
+
+@pytest.mark.parametrize("source", ["file", "sds"])
+@pytest.mark.parametrize("at", TARGET)
+def test_a_server_that_validates_lets_in_whoever_has_the_certificate(playing: Playing, at: str, source: str) -> None:
+    trust = playing.trust(source)
+    server = playing.listener(source=source, trust=trust, **_names(CLIENT))
+    other = playing.listener(source=source, trust=trust, **_names("spiffe://ours/other"))
+    heard = {}
+    for why, tls, policy in (
+        ("as demanded", server, playing.policy(source, client="client")),
+        ("not enforced, but demanded", server, playing.policy(source, client="client", enforce=False)),
+        ("a policy without a certificate", server, playing.policy(source)),
+        ("another authority's certificate", server, playing.policy(source, client="stranger")),
+        ("another name", other, playing.policy(source, client="client")),
+        ("no policy", server, None),
+    ):
+        playing.stage.apply(definition(at, tls, policy))
+        heard[why] = caller(playing).partition(";")[2] or caller(playing), asked(playing, HTTP2).status
+    passed = f"URI={CLIENT};DNS=front.example"
+    assert heard == {
+        "as demanded": (passed, 200),
+        "not enforced, but demanded": (passed, 200),
+        "a policy without a certificate": (REFUSED, 503),
+        "another authority's certificate": (REFUSED, 503),
+        "another name": (REFUSED, 503),
+        "no policy": (REFUSED, 503),
+    }
+
+
+@pytest.mark.parametrize("at", TARGET)
+def test_connections_too_are_for_those_with_the_certificate_only(playing: Playing, at: str) -> None:
+    server = playing.listener(trust=playing.trust("file"), **_names(CLIENT))
+    for policy, expected in ((playing.policy(client="client"), at), (playing.policy(), ""), (None, "")):
+        playing.stage.apply(definition(at, server, policy))
+        assert greeted(playing) == expected
+
+
+def test_a_wildcard_counts_where_tls_is_not_enforced(playing: Playing) -> None:
+    server = playing.listener(trust=playing.trust("file"))
+    for names_said, enforce, expected in (
+        (("*.example",), False, "URI"),
+        (("*.other",), False, REFUSED),
+        (("*.example",), True, REFUSED),
+    ):
+        policy = playing.policy(client="client", names=names_said, enforce=enforce)
+        playing.stage.apply(definition("near", server, policy))
+        assert expected in caller(playing), names_said
+
+
+@pytest.mark.parametrize("at", TARGET)
+def test_a_backends_own_policy_stands_instead_of_the_default(playing: Playing, at: str) -> None:
+    right, wrong, server = playing.policy(), playing.policy(whom="theirs"), playing.listener()
+    for default, own, expected in (
+        (wrong, right, ("nobody", "")),
+        (right, wrong, (REFUSED, at)),
+        (wrong, {}, (mesh_identity(playing), "")),
+        (None, right, ("nobody", at)),
+    ):
+        playing.stage.apply(definition(at, server, default, own=own))
+        assert (caller(playing).split(";")[-1], greeted(playing)) == expected
+
+
+def test_a_certificate_that_is_renamed_into_place_is_shown_without_a_revision(playing: Playing) -> None:
+    playing.stage.apply(definition("near", playing.listener(), playing.policy()))
+    drained = playing.stage.envoys["near"].stats("listener_manager.listener_modified")
+    try:
+        OURS.issue("renamed.example").write(playing.folder, "server")
+        assert caller(playing) == "nobody", "a connection that stands"
+        playing.stage.apply(definition("near", playing.listener(), playing.policy(names=("renamed.example",))))
+        until(lambda: caller(playing) == "nobody")
+    finally:
+        OURS.issue(NAME).write(playing.folder, "server")
+    playing.stage.apply(definition("near", playing.listener(), playing.policy()))
+    until(lambda: caller(playing) == "nobody")
+    assert playing.stage.envoys["near"].stats("listener_manager.listener_modified") == drained
+
+
+def test_a_root_that_is_taken_away_counts_at_the_next_connection(playing: Playing) -> None:
+    playing.stage.apply(definition("near", playing.listener(), playing.policy()))
+    with_it = playing.stage.envoys["front"].stats("ssl.fail_verify_error")
+    assert greeted(playing) == "near"
+    try:
+        put(playing.folder / "ours-ca.pem", THEIRS.pem)
+        until(lambda: greeted(playing) == "")
+    finally:
+        put(playing.folder / "ours-ca.pem", OURS.pem)
+    until(lambda: greeted(playing) == "near")
+    assert playing.stage.envoys["front"].stats("ssl.fail_verify_error") != with_it
+
+
+def test_what_the_tenants_own_sds_says_anew_counts(playing: Playing) -> None:
+    playing.stage.apply(definition("near", playing.listener(source="sds"), playing.policy("sds")))
+    assert greeted(playing) == "near"
+    playing.sds.give(OURS.issue("other.example").secret("server"))
+    until(lambda: greeted(playing) == "")
+    playing.sds.give(OURS.issue(NAME).secret("server"))
+    until(lambda: greeted(playing) == "near")
