@@ -4,7 +4,7 @@
 shown to be (XFCC): nobody in App Mesh's TLS without a client's certificate, the mesh's own identity in the mesh's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,13 @@ class Playing:
         return {"mode": mode, "certificate": self.shown(source)} | ({"validation": validation} if validation else {})
 
     def policy(
-        self, source: str = "file", *, whom: str = "ours", names: Any = (NAME,), client: str = "", **also: Json
+        self,
+        source: str = "file",
+        *,
+        whom: str = "ours",
+        names: Sequence[str] = (NAME,),
+        client: str = "",
+        **also: Json,
     ) -> Json:
         """A client policy; `also`: `enforce`, `ports`."""
         validation = {"trust": self.trust(source, whom)} | (_names(*names) if names else {})
