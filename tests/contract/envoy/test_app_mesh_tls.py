@@ -108,7 +108,7 @@ def definition(
 
     `tls`: of its listeners. `policy`: the caller's default; `own`: for `colors.local` alone.
     """
-    found = {"serviceDiscovery": {"dns": {"hostname": discovery}}} if discovery else {}
+    found: Json = {"serviceDiscovery": {"dns": {"hostname": discovery}}} if discovery else {}
     defaults = {"backendDefaults": {"clientPolicy": policy}} if policy is not None else {}
     services = [{"virtualServiceName": SERVICE} | ({"clientPolicy": own} if own is not None else {})]
     backends = [{"virtualService": each} for each in (*services, {"virtualServiceName": RAW})]
