@@ -21,7 +21,7 @@ _LINES_WITHIN = 1000
 """Milliseconds after which a line is in its access log; Envoy's own ten seconds look like requests that never came."""
 
 
-def become(  # noqa: PLR0913 - as the command line has it
+def become(
     warden_dir: Path, proxy: str, admin: str, concurrency: int, patience: float, level: str, sds: Path | None
 ) -> None:
     """Replace this process by Envoy; Unavailable if the warden has no socket for `proxy` within `patience` seconds.

@@ -151,6 +151,12 @@ def files(half: str, *paths: str) -> str:
     return "/".join([FILE, half, *map(escaped, paths)])
 
 
+def paths(secret: str) -> tuple[str, ...]:
+    """The inverse of `files`; nothing for every other secret."""
+    family, _, *segments = (*secret.split("/"), "")
+    return tuple(map(plain, segments[:-1])) if family == FILE else ()
+
+
 def slot(listener: str, layer: str, name: str) -> str:
     """A filter slot of a listener's chains; `layer` is `http` or `tcp`, which never share a filter."""
     return f"{listener}/{layer}/{name}"
