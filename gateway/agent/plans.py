@@ -189,12 +189,12 @@ def _plan(
     proved: frozenset[ViewVersion],
     ports: frozenset[tuple[int, int]] = frozenset(),
 ) -> Plan:
-    """Endpoints and bundles come and go without a revision; everything else is proven by its ACK.
+    """Endpoints and bundles come and go without a revision; everything else is proven by its ACK, files of keys too.
 
     So are a gateway's backends: a slot is exported only when the gateway acked the backend for it (design §4).
     """
     listed = sorted(((each.resource.ref, each.resource) for each in composed), key=lambda pair: pair[0])
-    proven = [ref for ref, _ in listed if ref.type not in (Type.ENDPOINTS, Type.SECRET)]
+    proven = sorted(each.resource.ref for each in composed if each.proven)
     for ref, _ in listed:
         state.refs.add(type=ref.type, name=ref.name, version=ref.version, proven=ref in proven)
     state.definition = digest(json.dumps(proven).encode())

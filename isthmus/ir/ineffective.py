@@ -7,7 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from isthmus.ir import access_logs, discovery, health, unconnected
+from isthmus.ir import access_logs, discovery, health, unconnected, unsecured
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, request_port
@@ -25,7 +25,6 @@ from isthmus.model.structure import Structure
 Shape = bool | str | Mapping[str, Any]
 """True: effective. A text: why it is not. A mapping, by Python name: as its members say."""
 
-_TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
 _NO_CLIENT = (
     "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
     " set it at what stands before the gateway, such as a load balancer"
@@ -42,15 +41,15 @@ EFFECTIVE: Mapping[str, Shape] = {
         "service_discovery": {"ip_preference": _LISTENING},
     },
     "VirtualNode": {
-        "backend_defaults": _TLS,
-        "backends": {"virtual_service": {"virtual_service_name": _ALL, "client_policy": _TLS}},
+        "backend_defaults": _ALL,
+        "backends": _ALL,
         "listeners": {
             "port_mapping": _ALL,
             "timeout": {"http": _ALL, "http2": _ALL, "grpc": _ALL, "tcp": _ALL},
             "connection_pool": _ALL,
             "outlier_detection": _ALL,
             "health_check": _ALL,
-            "tls": _TLS,
+            "tls": _ALL,
         },
         "logging": _ALL,
         "service_discovery": _ALL,
@@ -65,12 +64,12 @@ EFFECTIVE: Mapping[str, Shape] = {
         "priority": _ALL,
     },
     "VirtualGateway": {
-        "backend_defaults": _TLS,
+        "backend_defaults": _ALL,
         "listeners": {
             "port_mapping": _ALL,
             "connection_pool": _ALL,
             "health_check": _NO_CLIENT,
-            "tls": _TLS,
+            "tls": _ALL,
         },
         "logging": _ALL,
     },
@@ -133,6 +132,7 @@ def _called(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective
     yield from discovery.without_effect(key.name, spec, said)
     yield from health.without_effect(key.name, spec)
     yield from unconnected.of_node(key, spec, said)
+    yield from unsecured.of_node(key, spec, said)
 
 
 def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineffective]:
@@ -206,6 +206,7 @@ def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
 
 _AMONG: Mapping[str, Callable[[Key, Any, Said], Iterator[Ineffective]]] = {
     "VirtualNode": _called,
+    "VirtualGateway": unsecured.of_gateway,
     "VirtualService": _providers,
     "Route": _targets,
     "GatewayRoute": _entries,

@@ -165,6 +165,13 @@ def nothing(name: str) -> Resource:
     return _assignment(name, ())
 
 
+def renamed(assignment: Resource, name: str) -> Resource:
+    """The same endpoints for another backend."""
+    message = endpoint_pb2.ClusterLoadAssignment.FromString(assignment.body)
+    message.cluster_name = name
+    return Resource(assignment.type, name, message.SerializeToString(deterministic=True))
+
+
 def app_endpoints(port: int, address: str) -> Resource:
     """The application behind its own proxy."""
     only = endpoint_components_pb2.LbEndpoint(endpoint=_at(address, port))

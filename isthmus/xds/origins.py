@@ -84,6 +84,9 @@ FAMILIES: Mapping[str, Made] = {
     names.ORIGINAL: _mesh,
     names.IDENTITY: _mesh,
     names.BUNDLE: _mesh,
+    names.CERTIFICATE: _own,
+    names.AUTHORITY: _own,
+    names.FILE: _own,
 }
 """What made the names of each family: resources, virtual hosts, routes, slots, and statistics below them."""
 

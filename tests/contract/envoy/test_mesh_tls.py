@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.values import Sni, mesh_label, service_id
+from isthmus.values import mesh_label, service_id
+from isthmus.wire import Sni
 from isthmus.xds.endpoints import LocalInstance
 from tests import build
 from tests.contract.envoy.applications import App

@@ -6,8 +6,8 @@ import pytest
 
 from isthmus.values import ANY, mesh_label, service_id, slot_id
 from isthmus.wire import Sni
-from isthmus.xds.explained import Asked, explained
 from isthmus.xds.directory import Backend, Directory, Facts, NodeFacts
+from isthmus.xds.explained import Asked, explained
 
 MESH, EAST = UUID(int=7), UUID(int=1)
 LABEL = mesh_label(MESH)
