@@ -75,6 +75,7 @@ EFFECTIVE: Mapping[str, Shape] = {
     },
     "GatewayRoute": {"http_route": _ALL, "http2_route": _ALL, "grpc_route": _ALL, "priority": _ALL},
     "Attachment": _ALL,
+    "ListenerCertificates": {"node": _ALL, "gateway": _ALL, "port": _ALL, "certificates": _TLS},
     "Placement": {"clusters": _ALL},
     "Binding": {"node": _ALL, "gateway": _ALL, "match": {"file": _ALL, "k8s": _FOUND, "ecs": _FOUND, "iam": _FOUND}},
 }

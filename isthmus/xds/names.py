@@ -112,6 +112,26 @@ def gateway_route(gateway: str, name: str) -> str:
     return f"gateway-route/{escaped(gateway)}/{escaped(name)}"
 
 
+CERTIFICATE, AUTHORITY = "certificate", "authority"
+"""The families of the secrets that are managed: what a listener shows, and whom a client trusts."""
+
+
+def certificate(arn: str) -> str:
+    """The secret of a managed certificate: its chain and its key."""
+    return f"{CERTIFICATE}/{escaped(arn)}"
+
+
+def authority(*arns: str) -> str:
+    """The secret with the roots of managed authorities: all of them, because a context has one set of roots."""
+    return "/".join([AUTHORITY, *map(escaped, arns)])
+
+
+def managed(secret: str) -> tuple[str, tuple[str, ...]] | None:
+    """The inverse of `certificate` and `authority`: the family and the ARNs; None for every other secret."""
+    family, *segments = secret.split("/")
+    return (family, tuple(map(plain, segments))) if segments and family in (CERTIFICATE, AUTHORITY) else None
+
+
 def slot(listener: str, layer: str, name: str) -> str:
     """A filter slot of a listener's chains; `layer` is `http` or `tcp`, which never share a filter."""
     return f"{listener}/{layer}/{name}"

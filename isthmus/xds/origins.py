@@ -83,6 +83,8 @@ FAMILIES: Mapping[str, Made] = {
     names.ORIGINAL: _mesh,
     names.IDENTITY: _mesh,
     names.BUNDLE: _mesh,
+    names.CERTIFICATE: _own,
+    names.AUTHORITY: _own,
 }
 """What made the names of each family: resources, virtual hosts, routes, slots, and statistics below them."""
 
