@@ -82,7 +82,7 @@ def document_of(mesh: tables.Mesh, stored: Stored, statuses: Statuses) -> dict[s
         "arn": arn(mesh.region, stored.owner or mesh.account_id, mesh.name, stored.document.key),
         "created_at": stored.created_at.isoformat(),
         "updated_at": stored.updated_at.isoformat(),
-        "status": statuses.of(stored.document.key, stored.revision),
+        "status": statuses.of(stored.document, stored.revision),
     }
     return stored.document.json() | {"meta": meta}
 
