@@ -6,7 +6,7 @@ replaced, never changed.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from gateway.agent.acks import Proof, Target, ViewVersion
@@ -19,10 +19,12 @@ from gateway.proto.host_pb2 import ProxyState
 from isthmus.values import TrustDomain
 from isthmus.xds import aws_image, names
 from isthmus.xds.aws_image import Capture
+from isthmus.xds.challenges import Challenge
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_east_west, compose_gateway, compose_node
 from isthmus.xds.snapshot import Resource, Type, digest, view_id
+from isthmus.xds.withheld import Ready, ready
 
 NODE, GATEWAY, EAST_WEST = "node", "gateway", "east-west"
 
@@ -41,7 +43,10 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """The recipe of a proxy before an instance, or of a virtual gateway's Envoy."""
+    """The recipe of a proxy before an instance, or of a virtual gateway's Envoy.
+
+    `managed`: those of the managed secrets it names that are there; `challenges`: what a gateway answers first.
+    """
 
     mesh: Mesh
     shared: Shared
@@ -49,25 +54,38 @@ class Sidecar:
     roots: Resource
     minor: str
     trust_domain: str
+    managed: tuple[Resource, ...] = ()
+    challenges: tuple[Challenge, ...] = ()
+
+    @property
+    def view(self) -> str:
+        """The view's id."""
+        return view_id(self.workload.role, self.workload.of, self.minor)
 
     def plan(self) -> "Plan":
         """Its view, bound to its addresses, under the identity of its node."""
         work, domain, mesh_name = self.workload, TrustDomain(self.trust_domain), self.mesh.directory.facts.name
-        view = view_id(work.role, work.of, self.minor)
-        resources, instance = self.mesh.view(view), local(work)
+        view, instance = self.view, local(work)
+        resources, managed, withheld = self._ready()
         if work.role == NODE:
             outbound = DEFAULT_OUTBOUND if work.instance.outbound is None else work.instance.outbound
             beside = self._beside(instance)
             composed = compose_node(resources, self.shared.endpoints, instance, self.roots, outbound, beside)
             identity = domain.node(mesh_name, work.of)
         else:
-            composed = compose_gateway(resources, self.shared.endpoints, instance, self.roots)
+            composed = compose_gateway(resources, self.shared.endpoints, instance, self.roots, self.challenges)
             identity = domain.gateway(mesh_name, work.of)
+        composed += [Composed(secret, proven=False) for secret in managed]
         state = ProxyState(
             proxy=instance.name, identity=identity, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh
         )
         proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
-        return _plan(self, work.instance.host, state, composed, proved)
+        return replace(_plan(self, work.instance.host, state, composed, proved), withheld=withheld)
+
+    def _ready(self) -> Ready:
+        """Its view, without what waits for managed certificates; most views name none."""
+        resources = self.mesh.view(self.view)
+        return ready(resources, self.managed) if self.view in self.mesh.secrets else Ready(list(resources), [])
 
     def _beside(self, instance: LocalInstance) -> frozenset[int]:
         """The TCP ports that proxies at the same address have before this one, by name: a port has one proxy."""
@@ -146,13 +164,14 @@ Recipe: TypeAlias = Sidecar | EastWest | Image
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one proxy of `host` is to have; `resources` by version."""
+    """What one proxy of `host` is to have; `resources` by version; `withheld` waits for managed certificates."""
 
     recipe: Recipe
     host: str
     state: ProxyState
     target: Target
     resources: Mapping[str, Resource]
+    withheld: tuple[str, ...] = ()
 
 
 def local(workload: Workload) -> LocalInstance:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from gateway.agent.discovery import Found
 from gateway.agent.inventory import Workload
+from gateway.agent.managed import NOTHING, Managed
 from gateway.agent.offers import Mesh
 from gateway.proto import link_pb2 as link
 from isthmus.xds.aws_image import APP_MESH, Capture
@@ -44,9 +45,11 @@ class World:
     minors: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Workload] = field(default_factory=dict)
     capture: Capture = APP_MESH
+    managed: Managed = NOTHING
 
     def positions(self) -> tuple[link.Position, ...]:
         """What is held of each lane, for `Hello.held` and `Heartbeat.applied`."""
         held = [mesh.position for _, mesh in sorted(self.meshes.items())]
         held += [imports.position for _, imports in sorted(self.imports.items())]
-        return (*held, *([self.trust_position] if self.trust_position else []))
+        once = (self.trust_position, self.managed.position)
+        return (*held, *(position for position in once if position is not None))

@@ -109,6 +109,6 @@ def managed(session: Session, org: UUID, manifest: Manifest) -> Sequence[str]:
     """The ARNs of the managed certificates and authorities that any resource of a manifest names, sorted."""
     body = tables.ResourceBody
     naming = session.execute(select(body.version, body.managed).where(body.org_id == org, body.managed.is_not(None)))
-    listed: Mapping[str, list[str] | None] = dict(naming.tuples())
+    listed = {row.version: row.managed or [] for row in naming}
     named = manifest.versions() & listed.keys() if listed else ()
-    return sorted({arn for version in named for arn in listed[version] or ()})
+    return sorted({arn for version in named for arn in listed[version]})

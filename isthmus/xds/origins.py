@@ -85,6 +85,7 @@ FAMILIES: Mapping[str, Made] = {
     names.BUNDLE: _mesh,
     names.CERTIFICATE: _own,
     names.AUTHORITY: _own,
+    "challenge": _own,
 }
 """What made the names of each family: resources, virtual hosts, routes, slots, and statistics below them."""
 
