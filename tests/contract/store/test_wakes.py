@@ -7,11 +7,13 @@ import psycopg
 import pytest
 
 from isthmus.store.authorities import Authorities
+from isthmus.store.certificates import IMPORTED, Certificates, Wanted
 from isthmus.store.clusters import Clusters
 from isthmus.store.database import Database
 from isthmus.store.deliveries import Deliveries
 from isthmus.store.topology import Topology
 from isthmus.xds.snapshot import NOTHING, Phase
+from tests.certificates import brought
 from tests.contract.store.conftest import Killed, Shop, dying
 from tests.databases import Copy, libpq
 
@@ -56,3 +58,22 @@ def test_hubs_are_woken_by_deliveries_summaries_and_roots(
             Deliveries(session, shop.org, shop.id).offer(east, 2, Phase.EXPAND, NOTHING)
             raise Killed
         assert heard(hub) == []
+
+
+def test_hubs_are_woken_by_certificates_that_clusters_can_have_and_by_no_others(
+    copy: Copy, database: Database, shop: Shop
+) -> None:
+    with psycopg.connect(libpq(copy.url), autocommit=True) as hub:
+        hub.execute("LISTEN cluster")
+        with database.tenant(shop.org) as session:
+            number = Certificates(session, shop.org).want(Wanted(IMPORTED, ("a.example",), "us-east-1")).id
+        assert heard(hub) == [], "it has nothing to show yet"
+        for act, expected in (
+            (lambda c, row: c.show(row, brought(), b"sealed"), [ANYBODY]),
+            (lambda c, row: c.fail(row, "no ink", WHEN), []),
+            (lambda c, row: c.delete(row.arn), [ANYBODY]),
+        ):
+            with database.tenant(shop.org) as session:
+                certificates = Certificates(session, shop.org)
+                act(certificates, certificates.locked(number))
+            assert heard(hub) == expected
