@@ -1,11 +1,13 @@
 """Hubs hear of what concerns their clusters when it commits, and of nothing that did not change."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
 import pytest
 
+from isthmus.store import tables
 from isthmus.store.authorities import Authorities
 from isthmus.store.certificates import IMPORTED, Certificates, Wanted
 from isthmus.store.clusters import Clusters
@@ -68,12 +70,15 @@ def test_hubs_are_woken_by_certificates_that_clusters_can_have_and_by_no_others(
         with database.tenant(shop.org) as session:
             number = Certificates(session, shop.org).want(Wanted(IMPORTED, ("a.example",), "us-east-1")).id
         assert heard(hub) == [], "it has nothing to show yet"
-        for act, expected in (
+        acts: list[tuple[Callable[[Certificates, tables.Certificate], object], list[str]]] = [
             (lambda c, row: c.show(row, brought(), b"sealed"), [ANYBODY]),
             (lambda c, row: c.fail(row, "no ink", WHEN), []),
             (lambda c, row: c.delete(row.arn), [ANYBODY]),
-        ):
+        ]
+        for act, expected in acts:
             with database.tenant(shop.org) as session:
                 certificates = Certificates(session, shop.org)
-                act(certificates, certificates.locked(number))
+                row = certificates.locked(number)
+                assert row is not None
+                act(certificates, row)
             assert heard(hub) == expected
