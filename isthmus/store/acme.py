@@ -1,13 +1,17 @@
 """acme: an org's accounts at ACME authorities, and what such an authority is about to ask the org's gateways for."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from isthmus.store import tables
+
+_FRESH = timedelta(seconds=15)
+"""A replica that has said nothing for so long serves no gateway that an authority could ask."""
 
 
 def sealing_context(org: UUID, directory: str) -> str:
@@ -63,3 +67,20 @@ class Challenges:
         row = tables.AcmeChallenge
         mine = select(row.created_at).where(row.org_id == self._org, row.certificate_id == certificate)
         return self._session.scalars(mine.order_by(row.created_at.desc()).limit(1)).first()
+
+
+def taken(session: Session, org: UUID, since: datetime) -> bool:
+    """Whether every agent that is there has applied what was to be answered at `since`, and there is one at least.
+
+    By what their heartbeats say: the lane's sequence is the database's time when it was read.
+    """
+    row = tables.Replica
+    speaking = (row.org_id == org, row.evicted_at.is_(None), row.seen_at > func.now() - _FRESH)
+    found = session.execute(select(row.features, row.applied).where(*speaking))
+    held = [_sequence(each.applied) for each in found if "certificates" in each.features]
+    return bool(held) and min(held) >= int(since.timestamp() * 1_000_000)
+
+
+def _sequence(applied: list[Any]) -> int:
+    """Up to when a replica has taken certificates; 0 for never."""
+    return max((int(p.get("sequence", 0)) for p in applied if p.get("lane") == "CERTIFICATES"), default=0)

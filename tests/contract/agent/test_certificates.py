@@ -5,17 +5,25 @@ import socket
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway.edge.keys import new_key
 from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ResourceRef
+from isthmus.adapters.acme_authority import AcmeAuthority
+from isthmus.pki import foreign
 from isthmus.xds import names
 from isthmus.xds.snapshot import Type
 from tests import build
+from tests.acme_server import acme_server
 from tests.certificates import owned
 from tests.contract.agent.rig import FRONT, Joined, until
 from tests.contract.agent.showing import ADDRESS, BOOKS, ROOT, SHOP, TLS, Client, Edge, pair, sent, shown_by, trusting
@@ -100,6 +108,29 @@ async def test_an_acme_authority_finds_its_answer_at_every_gateway_and_only_whil
         await seen(lambda: answer("shop.example")[0] == NOBODY)
 
 
+async def test_an_acme_authority_that_asks_a_real_gateway_issues_what_its_other_port_then_shows(edge: Edge) -> None:
+    edge.offer(shown_by(TLS, SHOP))
+    with acme_server() as acme:
+        acme.leads["shop.example"] = f"{ADDRESS}:{edge.plain}"
+        client, key = Client(acme.authority, edge.tls), new_key()
+        account = await asyncio.to_thread(AcmeAuthority, acme.directory, key)
+        authority = AcmeAuthority(acme.directory, key, await asyncio.to_thread(account.register))
+        own = new_key()
+        order = await asyncio.to_thread(authority.order, _request(own, "shop.example"))
+        ((domain, (token, text)),) = order.answers.items()
+        async with edge.joined.agent.run(), edge.warden(), edge.envoy():
+            edge.certify({}, link.Challenge(domain=domain, token=token, answer=text))
+            path = f"/.well-known/acme-challenge/{token}"
+            await seen(lambda: ask(ADDRESS, edge.plain, domain, path).status == 200)
+            await asyncio.to_thread(authority.ask, order.authorizations)
+            assert (await asyncio.to_thread(authority.look, order.url, order.authorizations)).status == "ready"
+            await asyncio.to_thread(authority.finalize, order.finalize, _request(own, "shop.example"))
+            issued = await asyncio.to_thread(authority.look, order.url, order.authorizations)
+            chain = await asyncio.to_thread(authority.chain, issued.certificate)
+            edge.certify({SHOP: foreign.pair(chain, foreign.key_pem(own), datetime.now(UTC))})
+            assert await seen(lambda: client.serial("shop.example"))
+
+
 async def test_keys_are_kept_for_a_restart_without_a_hub_and_for_their_owner_alone(edge: Edge) -> None:
     joined, held = edge.joined, pair(owned(), "shop.example")
     edge.offer(shown_by(TLS, SHOP))
@@ -172,6 +203,12 @@ async def test_a_certificate_that_cannot_be_used_leaves_the_others(edge: Edge) -
             stand_in = stream.bodies[_version(stream.proxies[build.GATEWAY].refs, name)].body
             assert good.chain in stand_in
             assert other.chain not in stand_in
+
+
+def _request(key: ec.EllipticCurvePrivateKey, domain: str) -> bytes:
+    names = x509.SubjectAlternativeName([x509.DNSName(domain)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(names, critical=False)
+    return request.sign(key, hashes.SHA256()).public_bytes(_PEM)
 
 
 def _version(refs: Iterable[ResourceRef], name: str) -> str:
