@@ -22,6 +22,7 @@ from isthmus.xds.aws_image import Capture
 from isthmus.xds.challenges import Challenge
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
+from isthmus.xds.managed import secrets_of
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_east_west, compose_gateway, compose_node
 from isthmus.xds.snapshot import Resource, Type, digest, view_id
 from isthmus.xds.withheld import Ready, ready
@@ -148,15 +149,20 @@ class Image:
     workload: Workload
     minor: str
     capture: Capture
+    managed: tuple[Resource, ...] = ()
 
     def plan(self) -> "Plan":
-        """Its view, behind App Mesh's iptables rules."""
+        """Its view, behind App Mesh's iptables rules; managed secrets as far as what comes of it names them."""
         work = self.workload
         view = view_id(work.role, work.of, self.minor)
         made = aws_image.compose_node if work.role == NODE else aws_image.compose_gateway
-        composed = made(self.mesh.view(view), self.plain.endpoints, self.capture)
+        resources, managed, withheld = ready(self.mesh.view(view), self.managed)
+        composed = made(resources, self.plain.endpoints, self.capture)
+        named = {name for each in composed for name in secrets_of(each.resource)}
+        composed += [Composed(secret, proven=False) for secret in managed if secret.name in named]
         state = ProxyState(proxy=work.instance.name, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh)
-        return _plan(self, "", state, composed, frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])}))
+        proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
+        return replace(_plan(self, "", state, composed, proved), withheld=withheld)
 
 
 Recipe: TypeAlias = Sidecar | EastWest | Image

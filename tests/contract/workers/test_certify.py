@@ -1,6 +1,7 @@
 """Requested certificates: issued, renewed at two thirds of 13 months by themselves, and kept while that fails."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 from cryptography import x509
@@ -10,21 +11,31 @@ from isthmus.adapters.local_signer import new_key
 from isthmus.adapters.sealer import Sealer
 from isthmus.pki import path, web
 from isthmus.pki.chain import parse_pem, to_pem
+from isthmus.settings import Settings
 from isthmus.store import managed_authorities, tables
 from isthmus.store.certificates import IMPORTED, REQUESTED, TASK, Certificates, Wanted, sealing_context
 from isthmus.store.database import Database
 from isthmus.store.managed_authorities import Made, ManagedAuthorities
 from tests.certificates import brought
+from tests.serving import make_keys
 from workers.certify import see_to
+from workers.tasks import Process, keep
+from workers.warm import Warm
 
 SEALER = Sealer(bytes(32))
 START = datetime(2026, 11, 28, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def authority(database: Database, org: UUID, now: datetime = START, life: timedelta = web.ROOT_LIFE) -> UUID:
+def authority(
+    database: Database,
+    org: UUID,
+    now: datetime = START,
+    life: timedelta = web.ROOT_LIFE,
+    sealer: Sealer = SEALER,
+) -> UUID:
     number = uuid4()
-    signer, sealed = new_key(SEALER, managed_authorities.sealing_context(org, number))
+    signer, sealed = new_key(sealer, managed_authorities.sealing_context(org, number))
     root = web.root(signer, "Shop", serial=1, now=now, life=life)
     with database.tenant(org) as session:
         made = Made(to_pem([root]), sealed, root.not_valid_after_utc)
@@ -146,3 +157,18 @@ def test_what_was_brought_along_or_is_gone_is_left_alone(database: Database, org
     with database.tenant(org) as session:
         see_to(session, org, uuid4(), START, SEALER)
     assert promised(database, org) == []
+
+
+def test_a_worker_keeps_the_promise_with_its_own_master_key(database: Database, org: UUID, tmp_path: Path) -> None:
+    settings = Settings(database_url="postgresql+psycopg://x", valkey_url="redis://x", **make_keys(tmp_path))  # type: ignore[arg-type]
+    sealer = Sealer.load(settings.master_key_file)
+    number = requested(database, org, authority(database, org, datetime.now(UTC), sealer=sealer))
+    with database.tenant(org) as session:
+        promise = session.query(tables.Promise).filter(tables.Promise.task == TASK).one().id
+    keep(Process(database, settings, Warm()), TASK, org, promise)
+    with database.tenant(org) as session:
+        row = session.get_one(tables.Certificate, (org, number))
+        assert row.sealed_key is not None
+        assert b"PRIVATE KEY" in sealer.open(row.sealed_key, sealing_context(org, number))
+    (due,) = promised(database, org)
+    assert due > datetime.now(UTC) + 262 * DAY
