@@ -68,6 +68,7 @@ def components() -> dict[str, Any]:
         | _CLUSTERS
         | _ACCOUNTS
         | _REVISIONS
+        | _PLAINTEXT
         | _PROBLEM
     )
 
@@ -267,6 +268,17 @@ _REVISIONS: dict[str, Schema] = {
     "Rollout": _all(
         mesh=TEXT, ref=TEXT, revision=COUNT, state=TEXT, phase=TEXT, started_at=TIME, ended_at=TIME_OR_NOT,
         decisions=_list(ANYTHING), deliveries=_list(_STANDING),
+    ),
+}  # fmt: skip
+_PLAINTEXT: dict[str, Schema] = {
+    "PlaintextPair": _all(
+        cluster=TEXT, caller=_all(kind=TEXT, name=TEXT), node=TEXT, port=COUNT, instances=_list(TEXT), reason=TEXT,
+        remedy=TEXT,
+    ),
+    "PlaintextList": _all(
+        items=_list(_ref("PlaintextPair")),
+        next_page_token={"type": ["string", "null"]},
+        silent_clusters=_list(TEXT) | {"description": "Clusters of the mesh that have not reported on it yet."},
     ),
 }  # fmt: skip
 _PROBLEM: dict[str, Schema] = {

@@ -17,6 +17,7 @@ from gateway.agent.discovery.answers import Sight
 from gateway.agent.images import remembered
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh, Refused
+from gateway.agent.proxied import Arriving, Proxied, also, arrived, remaining
 from gateway.agent.settling import Settled, settle
 from gateway.agent.state import trusting
 from gateway.agent.world import Place, World
@@ -98,7 +99,20 @@ class Cluster:
 
     def found(self, found: Found) -> None:
         """Have what discovery sees now."""
-        self._change(found=found)
+        self._change(found=found, proxied=remaining(self._world.proxied, found))
+
+    def remembered(self, proxied: Proxied) -> Arriving:
+        """Believe what is kept now of instances that have a proxy, but of none that has gone; what of it is new."""
+        listed, before = {instance.name for instance in self._world.found.instances}, self._world.proxied
+        now = also(before, {name: ports for name, ports in proxied.items() if name in listed})
+        arriving = arrived(before, now)
+        self._change(proxied=now, arriving={**self._world.arriving, **arriving})
+        return arriving
+
+    def settled_in(self, arriving: Arriving) -> None:
+        """Callers have had the time to ask these whether they are well."""
+        left = {name: ports for name, ports in self._world.arriving.items() if arriving.get(name) != ports}
+        self._change(arriving=left)
 
     def resolved(self, sights: Mapping[Discovery, Sight]) -> None:
         """Have what nodes' own service discovery says now."""

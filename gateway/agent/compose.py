@@ -5,19 +5,21 @@ moves costs the proxies of its mesh and no others. What an Envoy is told is deci
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import NamedTuple
 
+from gateway.agent.bare import bare
 from gateway.agent.images import images, plain
 from gateway.agent.inventory import Inventory, Workload, take
 from gateway.agent.minors import minor_of, no_view
 from gateway.agent.peers import remote
 from gateway.agent.plans import EAST_WEST, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
+from gateway.agent.proxied import ports
 from gateway.agent.unbound import resolved, unbound
 from gateway.agent.world import World
 from isthmus.ir.found import Discovery
-from isthmus.xds.endpoints import Topology, endpoints
+from isthmus.xds.endpoints import LocalInstance, Topology, endpoints
 from isthmus.xds.secrets import bundle
 from isthmus.xds.snapshot import Resource
 
@@ -75,7 +77,7 @@ def _roots(world: World) -> Resource | None:
 
 
 def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None) -> Shared:
-    instances = tuple(local(w) for w in inventory.of(mesh, NODE))
+    instances = tuple(_reached(w, world) for w in inventory.of(mesh, NODE))
     directory, imports = world.meshes[mesh].directory, world.imports.get(mesh)
     same = before and before.directory is directory and before.imports is imports and before.local == instances
     asked = before.unbound if before and same else unbound(directory, instances, imports)
@@ -85,8 +87,15 @@ def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None
     found = endpoints(directory, Topology(instances, remote(imports), found_by_name), world.place.here)
     by_address = sorted(instances, key=lambda each: each.address)
     at = ((address, tuple(each)) for address, each in groupby(by_address, key=lambda each: each.address))
-    crowded = {a: several for a, several in at if len(several) > 1}
-    return Shared(directory, imports, instances, found, crowded, asked, found_by_name)
+    crowded = {address: several for address, several in at if len(several) > 1}
+    called_bare = bare(directory, instances, found)
+    return Shared(directory, imports, instances, found, crowded, called_bare, asked, found_by_name)
+
+
+def _reached(work: Workload, world: World) -> LocalInstance:
+    """A workload as others reach it: through its proxy only where that was seen."""
+    seen, name = ports(work.instance, world.proxied, siblings=world.siblings), work.instance.name
+    return replace(local(work), ports=seen, arriving=world.arriving.get(name, frozenset()))
 
 
 def _names(shared: Mapping[str, Shared]) -> Names:

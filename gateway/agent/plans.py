@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gateway.agent.acks import Proof, Target, ViewVersion
+from gateway.agent.bare import Bare
 from gateway.agent.discovery import Gateway
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh
@@ -18,7 +19,7 @@ from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyState
 from isthmus.ir.found import Discovery
 from isthmus.values import TrustDomain
-from isthmus.xds import aws_image, names
+from isthmus.xds import aws_image, names, tls
 from isthmus.xds.aws_image import Capture
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
@@ -39,6 +40,7 @@ class Shared:
     endpoints: Mapping[str, Resource]
     crowded: Mapping[str, Sequence[LocalInstance]] = field(default_factory=dict)
     """The instances of each address that has several."""
+    bare: Bare = field(default_factory=dict)
     unbound: Mapping[str, Discovery] = field(default_factory=dict)
     """What is asked for nodes without instances."""
     resolved: Mapping[str, Resolved] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class Sidecar:
             proxy=instance.name, identity=identity, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh
         )
         proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
-        return _plan(self, work.instance.host, state, composed, proved)
+        return _plan(self, work.instance.host, state, composed, proved, _inbound(composed, instance))
 
     def _beside(self, instance: LocalInstance) -> frozenset[int]:
         """The TCP ports that proxies at the same address have before this one, by name: a port has one proxy."""
@@ -125,6 +127,7 @@ class Plain:
 
     of: Shared
     endpoints: Mapping[str, Resource]
+    bare: Bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +155,30 @@ Recipe: TypeAlias = Sidecar | EastWest | Image
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one proxy of `host` is to have; `resources` by version."""
+    """What one proxy of `host` is to have; `resources` by version.
+
+    `bare`: the backends of which it calls those endpoints in plaintext that say so.
+    """
 
     recipe: Recipe
     host: str
     state: ProxyState
     target: Target
     resources: Mapping[str, Resource]
+    bare: frozenset[str]
 
 
 def local(workload: Workload) -> LocalInstance:
-    """A workload as endpoints and listeners are made from it."""
+    """A workload as its own listeners are made from it."""
     i = workload.instance
     return LocalInstance(i.name, workload.of, i.address, i.ports, i.zone, i.health.value)
+
+
+def _inbound(composed: Sequence[Composed], instance: LocalInstance) -> frozenset[tuple[int, int]]:
+    """Where the proxy of a node's instance listens: a gateway has no such listeners."""
+    listeners = (each.resource.name for each in composed if each.resource.type == Type.LISTENER)
+    ports = (names.listened_port(name, "inbound") for name in listeners)
+    return frozenset((port, instance.ports[port]) for port in ports if port is not None)
 
 
 def _plan(
@@ -173,16 +187,23 @@ def _plan(
     state: ProxyState,
     composed: Sequence[Composed],
     proved: frozenset[ViewVersion],
+    ports: frozenset[tuple[int, int]] = frozenset(),
 ) -> Plan:
-    """Endpoints and bundles come and go without a revision; everything else is proven by its ACK.
+    """Endpoints and bundles come and go without a revision; everything else is proven by its ACK, files of keys too.
 
     So are a gateway's backends: a slot is exported only when the gateway acked the backend for it (design §4).
     """
     listed = sorted(((each.resource.ref, each.resource) for each in composed), key=lambda pair: pair[0])
-    proven = [ref for ref, _ in listed if ref.type not in (Type.ENDPOINTS, Type.SECRET)]
+    proven = sorted(each.resource.ref for each in composed if each.proven)
     for ref, _ in listed:
         state.refs.add(type=ref.type, name=ref.name, version=ref.version, proven=ref in proven)
     state.definition = digest(json.dumps(proven).encode())
     picks = frozenset(ref.name for ref in proven if ref.type == Type.CLUSTER and state.role == EAST_WEST)
-    target = Target(state.definition, Proof(proved, picks), frozenset(proven))
-    return Plan(recipe, on, state, target, {ref.version: resource for ref, resource in listed})
+    target = Target(state.definition, Proof(proved, picks, ports), frozenset(proven))
+    bare = frozenset(ref.name for ref, resource in listed if _may_be_plaintext(recipe, resource))
+    return Plan(recipe, on, state, target, {ref.version: resource for ref, resource in listed}, bare)
+
+
+def _may_be_plaintext(recipe: Recipe, resource: Resource) -> bool:
+    """An image knows nothing but plaintext."""
+    return resource.type == Type.CLUSTER and (isinstance(recipe, Image) or tls.may_be_plaintext(resource))

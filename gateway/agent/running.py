@@ -26,6 +26,7 @@ from gateway.agent.host import HostServer, Ports, host_names
 from gateway.agent.host_tokens import HostTokens
 from gateway.agent.link import Link
 from gateway.agent.membership import Membership
+from gateway.agent.remembering import remember
 from gateway.agent.resolver import Resolver, Sources
 from gateway.agent.signatures import Signatures
 from gateway.agent.state import State
@@ -115,6 +116,7 @@ async def _live(options: Options) -> None:
     authority = Authority(options.data_dir / "intermediate.json", who.replica)
     domain = authority.held.domain.text if authority.held else ""
     world = state.world(Place(membership.credential.cluster, who.cluster, trust_domain=domain))
+    world = replace(world, siblings=len(options.wardens) > 1)
     if options.aws_image:
         world = replace(world, capture=options.aws_image.capture)
     cluster = Cluster(world, state.summaries())
@@ -123,6 +125,7 @@ async def _live(options: Options) -> None:
     LOG.info(line("agent", cluster=world.place.cluster, replica=who.replica, meshes=len(world.meshes)))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(cluster.run())
+        tasks.create_task(remember(cluster, state))
         tasks.create_task(membership.run())
         tasks.create_task(Link(membership, cluster, state, authority, now, signatures).run())
         tasks.create_task(_discover(cluster, state, options, looked))

@@ -15,6 +15,7 @@ from uuid import UUID
 from google.protobuf.message import DecodeError, Message
 
 from gateway.agent.offers import Mesh, Refused, accept
+from gateway.agent.proxied import Proxied
 from gateway.agent.world import Place, World
 from gateway.edge import disk
 from gateway.edge.lines import line
@@ -57,6 +58,10 @@ class State:
         """Keep what was said upwards: its generation must grow over restarts."""
         disk.write(self._of("summaries", summary.mesh), summary.SerializeToString())
 
+    def proxied(self, proxied: Proxied) -> None:
+        """Keep before which instances a proxy was seen."""
+        disk.write(self._kept / "proxied.json", json.dumps(proxied, sort_keys=True).encode())
+
     def trust(self, trust: link.Trust) -> None:
         """Keep the bundles."""
         disk.write(self._kept / "trust.pb", trust.SerializeToString())
@@ -73,6 +78,7 @@ class State:
             place=self._known(place),
             meshes=dict(self._meshes()),
             imports=dict(self._all("imports", link.Imports)),
+            proxied=self._proxied(),
         )
         return trusting(world, trust) if trust else world
 
@@ -86,6 +92,10 @@ class State:
         if said.get("cluster_id") != str(place.cluster_id):
             return place
         return replace(place, region=said["region"], trust_domain=place.trust_domain or said["trust_domain"])
+
+    def _proxied(self) -> Proxied:
+        said = json.loads(disk.read(self._kept / "proxied.json") or b"{}")
+        return {name: {int(port): inbound for port, inbound in ports.items()} for name, ports in said.items()}
 
     def _meshes(self) -> Iterator[tuple[str, Mesh]]:
         for mesh, offer in self._all("definition", link.Offer):

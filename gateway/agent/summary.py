@@ -1,4 +1,4 @@
-"""summary: what this cluster tells the others of one mesh: gateways, and the slots that can be reached through them.
+"""summary: what this cluster tells of one mesh: gateways, the slots that can be reached through them, and plaintext.
 
 A slot is exported only when every gateway that is announced has acked the backend for it: the other cluster's client
 picks a gateway by itself. What is not seen is not gone: while a gateway's warden is out of sight, or a gateway has just
@@ -14,7 +14,7 @@ from gateway.agent.acks import LOST_AFTER, Ledger, Sighting
 from gateway.agent.discovery import Gateway
 from gateway.agent.offers import Mesh
 from gateway.proto import link_pb2 as link
-from isthmus.values import Sni
+from isthmus.wire import Sni, accepted
 from isthmus.xds.endpoints import Here, LocalInstance, slots_of
 
 SLOT_CAP = 50
@@ -57,6 +57,7 @@ def summarise(
     here: Here,
     gateways: Mapping[Gateway, Reach],
     before: link.Summary,
+    plaintext: Iterable[link.Plaintext] = (),
     resolved: Iterable[link.Resolved] = (),
 ) -> link.Summary | None:
     """What is to be said now, with the generation after `before`'s if it differs; None for nothing.
@@ -73,6 +74,7 @@ def summarise(
     out.gateways.extend(sorted({address for g in announced for address in g.addresses}))
     if announced:
         out.nodes.extend(_nodes(mesh, instances, here, list(announced.values()), said))
+    out.plaintext.extend(plaintext)
     if out != before or not out.generation:
         out.generation += 1
     return out
@@ -105,7 +107,10 @@ def _nodes(
 
 
 def _reached(sni: Sni, suffix: str, seen: Reach, said: _Before) -> bool:
-    return (sni.slot, sni.port) in said.slots if isinstance(seen, Sight) else sni.text(suffix) in seen
+    """By every name that others may use, or some would ask in vain."""
+    if isinstance(seen, Sight):
+        return (sni.slot, sni.port) in said.slots
+    return seen.issuperset(sni.text(suffix, version) for version in accepted())
 
 
 def _slot(slot: str, instance: LocalInstance) -> link.Slot:

@@ -8,6 +8,7 @@ from gateway.agent.discovery import Found
 from gateway.agent.discovery.answers import Sight
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh
+from gateway.agent.proxied import Arriving, Proxied
 from gateway.proto import link_pb2 as link
 from isthmus.ir.found import Discovery
 from isthmus.xds.aws_image import APP_MESH, Capture
@@ -35,7 +36,8 @@ class World:
 
     `minors`: proxy → the Envoy minor (`1.40`) that it was seen to run. `images`: Envoys of App Mesh's image that have
     shown whose they are, by proxy, those that went a while ago included; `capture`: where their hosts lead connections.
-    `resolved`: what nodes' own service discovery was seen to say.
+    `proxied`: before which instances a proxy was seen; `arriving`: before which just now; `siblings`: whether other
+    replicas may have seen more of them. `resolved`: what nodes' own service discovery was seen to say.
     """
 
     place: Place
@@ -47,6 +49,9 @@ class World:
     minors: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Workload] = field(default_factory=dict)
     capture: Capture = APP_MESH
+    proxied: Proxied = field(default_factory=dict)
+    arriving: Arriving = field(default_factory=dict)
+    siblings: bool = False
     resolved: Mapping[Discovery, Sight] = field(default_factory=dict)
 
     def positions(self) -> tuple[link.Position, ...]:

@@ -46,6 +46,13 @@ COLUMNS: Mapping[str, Columns] = {
         ("REASON", "reason"),
         ("LIVE AFTER MS", "commit_to_last_ack_ms"),
     ),
+    "plaintext": (
+        ("CLUSTER", "cluster"),
+        ("CALLER", "caller.name"),
+        ("NODE", "node"),
+        ("PORT", "port"),
+        ("INSTANCES", "instances"),
+    ),
     "meshes": (
         ("NAME", "name"),
         ("REF", "meta.ref"),
@@ -55,6 +62,8 @@ COLUMNS: Mapping[str, Columns] = {
     ),
 }
 """Heading, and where the value lies in an item, or what makes it."""
+OF_MESHES = ("revisions", "plaintext")
+"""What is listed of a mesh and is no kind of document."""
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +71,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("get")
     def get(
-        kind: Annotated[str, typer.Argument(help="meshes, clusters, revisions, virtual-nodes, routes, …")],
+        kind: Annotated[str, typer.Argument(help="meshes, clusters, revisions, plaintext, virtual-nodes, routes, …")],
         name: Annotated[str | None, typer.Argument(help="one of them")] = None,
         mesh: Annotated[str | None, typer.Option("--mesh", "-m", help="the mesh it belongs to")] = None,
         parent: Annotated[
@@ -83,7 +92,7 @@ def register(app: typer.Typer) -> None:
         if output is Form.JSON:
             show_json({"items": items})
         else:
-            _table(kind if mesh is None or kind in {"revisions", "virtual-nodes"} else "", items)
+            _table(kind if mesh is None or kind in (*OF_MESHES, "virtual-nodes") else "", items)
 
 
 def _path(kind: str, mesh: str | None, parent: str | None) -> str:
@@ -95,11 +104,12 @@ def _path(kind: str, mesh: str | None, parent: str | None) -> str:
         return f"/{kind}"
     if mesh is None:
         raise typer.BadParameter("say which mesh with --mesh")
-    if kind == "revisions":
-        return f"{urls.mesh(mesh)}/revisions"
+    if kind in OF_MESHES:
+        return f"{urls.mesh(mesh)}/{kind}"
     known = {k.segment: k for k in KINDS.values() if k.name != "Mesh"}
     if kind not in known:
-        raise typer.BadParameter(f"there is no kind {kind}; there are meshes, revisions, {', '.join(sorted(known))}")
+        there = ", ".join(("meshes", *OF_MESHES, *sorted(known)))
+        raise typer.BadParameter(f"there is no kind {kind}; there are {there}")
     if known[kind].parent and parent is None:
         raise typer.BadParameter(f"say which {known[kind].parent} with --parent")
     return urls.collection(known[kind], mesh, parent if known[kind].parent else None)

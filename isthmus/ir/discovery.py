@@ -23,7 +23,7 @@ FAMILIES: dict[IpPreference | None, tuple[int, ...]] = {
 
 NO_NAME = "DNS has no such name: its labels are 1 to 63 characters long, so only bound instances are called"
 STRICT = (
-    "what is found so has no proxy before it, and the mesh's transport is strict: only bound instances with a proxy"
+    "what is found so has no proxy before it, and the node's transport is strict: only bound instances with a proxy"
     " are called"
 )
 
@@ -46,7 +46,7 @@ def without_effect(node: str, spec: VirtualNodeSpec, said: Said) -> Iterator[Ine
     if spec.service_discovery is None:
         return
     key, at = Key("VirtualNode", node), "/spec/serviceDiscovery"
-    if said.settings.transport == "strict":
+    if not said.permissive(node):
         yield Ineffective(key, at, STRICT)
     elif discovery(spec, said.spec) is None:
         yield Ineffective(key, f"{at}/dns/hostname", NO_NAME)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from isthmus.ir import tls
 from isthmus.ir.access_logs import access_log
 from isthmus.ir.matches import of_gateway_route, specificity
 from isthmus.ir.mesh import Compared, Gateway, GatewayListener, GatewayRoute, Match, Protocol
@@ -17,7 +18,8 @@ def gateway(name: str, said: Said) -> Gateway:
     ordered = [route for route, _ in sorted(routes.items(), key=_order)]
     listeners = tuple(_listener(name, listener, ordered, routes) for listener in said.gateways[name].listeners)
     services = tuple(sorted({r.service for listener in listeners for r in listener.routes}))
-    return Gateway(name, listeners, services, access_log(said.gateways[name].logging))
+    spec = said.gateways[name]
+    return Gateway(name, listeners, services, access_log(spec.logging), tls.default_policy(spec.backend_defaults))
 
 
 def _listener(
@@ -25,7 +27,8 @@ def _listener(
 ) -> GatewayListener:
     mapping = said.port_mapping
     routes = tuple(_routes(name, ordered, specs, mapping.port))
-    return GatewayListener(mapping.port, Protocol(mapping.protocol), routes, pool(said.connection_pool))
+    shown = tls.shown(said.tls, permissive=True)
+    return GatewayListener(mapping.port, Protocol(mapping.protocol), routes, pool(said.connection_pool), shown)
 
 
 def _order(named: tuple[str, GatewayRouteSpec]) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from isthmus.ir import access_logs, discovery, health, unconnected
+from isthmus.ir import access_logs, discovery, health, unconnected, unsecured
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, request_port
@@ -16,6 +16,7 @@ from isthmus.model.key import Key
 from isthmus.model.kinds.gateway_route import GatewayRouteSpec
 from isthmus.model.kinds.route import RouteSpec, TcpRoute
 from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
+from isthmus.model.kinds.transport import TransportSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewaySpec
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
@@ -24,7 +25,6 @@ from isthmus.model.structure import Structure
 Shape = bool | str | Mapping[str, Any]
 """True: effective. A text: why it is not. A mapping, by Python name: as its members say."""
 
-_TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
 _NO_CLIENT = (
     "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
     " set it at what stands before the gateway, such as a load balancer"
@@ -41,15 +41,15 @@ EFFECTIVE: Mapping[str, Shape] = {
         "service_discovery": {"ip_preference": _LISTENING},
     },
     "VirtualNode": {
-        "backend_defaults": _TLS,
-        "backends": {"virtual_service": {"virtual_service_name": _ALL, "client_policy": _TLS}},
+        "backend_defaults": _ALL,
+        "backends": _ALL,
         "listeners": {
             "port_mapping": _ALL,
             "timeout": {"http": _ALL, "http2": _ALL, "grpc": _ALL, "tcp": _ALL},
             "connection_pool": _ALL,
             "outlier_detection": _ALL,
             "health_check": _ALL,
-            "tls": _TLS,
+            "tls": _ALL,
         },
         "logging": _ALL,
         "service_discovery": _ALL,
@@ -64,18 +64,19 @@ EFFECTIVE: Mapping[str, Shape] = {
         "priority": _ALL,
     },
     "VirtualGateway": {
-        "backend_defaults": _TLS,
+        "backend_defaults": _ALL,
         "listeners": {
             "port_mapping": _ALL,
             "connection_pool": _ALL,
             "health_check": _NO_CLIENT,
-            "tls": _TLS,
+            "tls": _ALL,
         },
         "logging": _ALL,
     },
     "GatewayRoute": {"http_route": _ALL, "http2_route": _ALL, "grpc_route": _ALL, "priority": _ALL},
     "Attachment": _ALL,
     "Placement": {"clusters": _ALL},
+    "Transport": {"mode": _ALL},
     "Binding": {"node": _ALL, "gateway": _ALL, "match": {"file": _ALL, "k8s": _FOUND, "ecs": _FOUND, "iam": _FOUND}},
 }
 
@@ -131,6 +132,7 @@ def _called(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective
     yield from discovery.without_effect(key.name, spec, said)
     yield from health.without_effect(key.name, spec)
     yield from unconnected.of_node(key, spec, said)
+    yield from unsecured.of_node(key, spec, said)
 
 
 def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineffective]:
@@ -189,6 +191,12 @@ def _placed(key: Key, spec: PlacementSpec, said: Said) -> Iterator[Ineffective]:
             yield Ineffective(key, f"/spec/clusters/{i}", f"cluster {cluster} does not take part in the mesh")
 
 
+def _guarded(key: Key, _spec: TransportSpec, said: Said) -> Iterator[Ineffective]:
+    """It lasts, too."""
+    if key.name not in said.nodes:
+        yield Ineffective(key, "/name", f"there is no virtual node {key.name}")
+
+
 def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
     if spec.node is not None and spec.node not in said.nodes:
         yield Ineffective(key, "/spec/node", f"there is no virtual node {spec.node}")
@@ -198,10 +206,12 @@ def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
 
 _AMONG: Mapping[str, Callable[[Key, Any, Said], Iterator[Ineffective]]] = {
     "VirtualNode": _called,
+    "VirtualGateway": unsecured.of_gateway,
     "VirtualService": _providers,
     "Route": _targets,
     "GatewayRoute": _entries,
     "Placement": _placed,
+    "Transport": _guarded,
     "Binding": _bound,
 }
 """What a kind's documents may say in vain because of what stands around them."""

@@ -17,6 +17,7 @@ from isthmus.model.kinds.gateway_route import GatewayRouteSpec
 from isthmus.model.kinds.mesh import MeshSpec
 from isthmus.model.kinds.route import RouteSpec
 from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
+from isthmus.model.kinds.transport import TransportSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewaySpec
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.model.kinds.virtual_router import VirtualRouterSpec
@@ -44,6 +45,7 @@ class Said:
     gateways: Lookup[VirtualGatewaySpec]
     gateway_routes: Lookup[Mapping[str, GatewayRouteSpec]]
     placements: Lookup[PlacementSpec]
+    transports: Lookup[TransportSpec]
     bindings: Lookup[BindingSpec]
     alike: Lookup[tuple[str, ...]]
 
@@ -68,9 +70,15 @@ class Said:
             gateways=every("VirtualGateway"),
             gateway_routes=every("GatewayRoute"),
             placements=every("Placement"),
+            transports=every("Transport"),
             bindings=every("Binding"),
             alike=every(ALIKE),
         )
+
+    def permissive(self, node: str) -> bool:
+        """Whether a node may be called in plaintext: as its own transport says, else as the mesh's."""
+        own = self.transports.get(node)
+        return (self.settings.transport if own is None else own.mode) != "strict"
 
 
 class Documents:

@@ -183,11 +183,10 @@ def _plaintext(chain: listener_components_pb2.FilterChain) -> None:
 
 
 def _unasking(manager: hcm_pb2.HttpConnectionManager) -> hcm_pb2.HttpConnectionManager:
-    """There is nobody to send traces to, and no name is looked up: the redirection says where a request was going."""
+    """No name is looked up: the redirection says where a request was going."""
     manager.codec_type = _Hcm.AUTO
     manager.forward_client_cert_details = _Hcm.SANITIZE
     manager.ClearField("set_current_client_cert_details")
-    manager.ClearField("tracing")
     _write_less(manager)
     filters = [each for each in manager.http_filters if each.name != egress.FILTER]
     manager.ClearField("http_filters")

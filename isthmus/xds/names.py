@@ -15,6 +15,12 @@ IDENTITY, BUNDLE = "identity", "bundle"
 OUTBOUND, EAST_WEST = "outbound", "east-west"
 """The listener for the application's requests, and the gateway's between clusters."""
 
+TENANTS_SDS = "static_cluster_sds_unix_socket"
+"""The bootstrap's cluster for the tenant's own SDS: App Mesh's name (appmesh.md §3.4), which its image has, too."""
+
+FILE = "file"
+"""The family of secrets that are files on the proxy's host."""
+
 EGRESS = "egress"
 """The cluster for what is in no mesh, and what is remembered of DNS for it."""
 
@@ -77,9 +83,17 @@ def peer(cluster: str) -> str:
     return f"peer/{cluster}"
 
 
-def backend(node: str, port: int) -> str:
-    """A port of a virtual node as its clients see it; also the name of its endpoints."""
-    return f"node/{escaped(node)}/{port}"
+def backend(node: str, port: int, service: str | None = None) -> str:
+    """A port of a virtual node as its clients see it; also the name of its endpoints.
+
+    `service`: where calls to it by this service have a client policy of their own.
+    """
+    return f"node/{escaped(node)}/{port}" + ("" if service is None else f"/{escaped(service)}")
+
+
+def any_service(backend_name: str) -> str:
+    """The port of a node that a name of `backend` is of, whatever service calls it."""
+    return "/".join(backend_name.split("/")[:3])
 
 
 def outbound_tcp(port: int) -> str:
@@ -110,6 +124,37 @@ def whole(service_name: str) -> str:
 def gateway_route(gateway: str, name: str) -> str:
     """A route of a virtual gateway."""
     return f"gateway-route/{escaped(gateway)}/{escaped(name)}"
+
+
+CERTIFICATE, AUTHORITY = "certificate", "authority"
+"""The families of the secrets that are managed: what a listener shows, and whom a client trusts."""
+
+
+def certificate(arn: str) -> str:
+    """The secret of a managed certificate: its chain and its key."""
+    return f"{CERTIFICATE}/{escaped(arn)}"
+
+
+def authority(*arns: str) -> str:
+    """The secret with the roots of managed authorities: all of them, because a context has one set of roots."""
+    return "/".join([AUTHORITY, *map(escaped, arns)])
+
+
+def managed(secret: str) -> tuple[str, tuple[str, ...]] | None:
+    """The inverse of `certificate` and `authority`: the family and the ARNs; None for every other secret."""
+    family, *segments = secret.split("/")
+    return (family, tuple(map(plain, segments))) if segments and family in (CERTIFICATE, AUTHORITY) else None
+
+
+def files(half: str, *paths: str) -> str:
+    """The secret of files on the proxy's host: a chain and its key, or roots; `half` is that of its view."""
+    return "/".join([FILE, half, *map(escaped, paths)])
+
+
+def paths(secret: str) -> tuple[str, ...]:
+    """The inverse of `files`; nothing for every other secret."""
+    family, _, *segments = (*secret.split("/"), "")
+    return tuple(map(plain, segments[:-1])) if family == FILE else ()
 
 
 def slot(listener: str, layer: str, name: str) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from isthmus.values import OUTBOUND_PORT
 from isthmus.xds import east_west, egress, names
 from isthmus.xds.directory import Directory
-from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing
+from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing, renamed
 from isthmus.xds.localise import bound
 from isthmus.xds.snapshot import Resource, Type
 
@@ -126,4 +126,12 @@ _WITH_ENDPOINTS = ("app/", "node/", "peer/")
 def _assignments(view: Iterable[Resource], answers: Mapping[str, Resource]) -> Iterator[Composed]:
     for resource in view:
         if resource.type == Type.CLUSTER and resource.name.startswith(_WITH_ENDPOINTS):
-            yield Composed(answers.get(resource.name) or nothing(resource.name), proven=False)
+            yield Composed(_answer(resource.name, answers), proven=False)
+
+
+def _answer(backend: str, answers: Mapping[str, Resource]) -> Resource:
+    """The endpoints of a backend; one that a single service calls has those of the port that it is of."""
+    port = names.any_service(backend)
+    if port == backend or port not in answers:
+        return answers.get(backend) or nothing(backend)
+    return renamed(answers[port], backend)

@@ -61,15 +61,18 @@ class Hosted(NamedTuple):
     body: bytes
 
 
-def hosts(service: Service) -> tuple[Hosted, ...]:
-    """A service's virtual hosts: by its bare name and any port, or one for each port where they differ."""
+def hosts(service: Service, *, own: bool = False) -> tuple[Hosted, ...]:
+    """A service's virtual hosts: by its bare name and any port, or one for each port where they differ.
+
+    `own`: whether the caller has a client policy for this service alone, and so backends of its own.
+    """
     name = service.name
     if not service.ports:
-        routes = [_routed(name, route) for route in service.routes]
+        routes = [_routed(name, route, own=own) for route in service.routes]
         return (_hosted(names.service(name), (name, f"{name}:*"), routes),)
-    bare = _hosted(names.service(name), (name,), [_routed(name, r) for r in service.routes])
+    bare = _hosted(names.service(name), (name,), [_routed(name, r, own=own) for r in service.routes])
     ported = (
-        _hosted(names.service(name, p), (f"{name}:{p}",), [_routed(name, r) for r in routes])
+        _hosted(names.service(name, p), (f"{name}:{p}",), [_routed(name, r, own=own) for r in routes])
         for p, routes in service.ports
     )
     return bare, *ported
@@ -197,7 +200,7 @@ def _spellings(said: GatewayRoute) -> tuple[Match, ...]:
     return match._replace(path=f"{match.path}/"), match
 
 
-def _routed(service: str, said: Route, *also: HeaderMatch) -> _Route:
+def _routed(service: str, said: Route, *also: HeaderMatch, own: bool = False) -> _Route:
     """A virtual service's route. Envoy refuses a sum of weights of 0, which App Mesh's API allows."""
     name = names.route(*said.of) if said.of is not None else names.whole(service)
     if not any(target.weight for target in said.targets):
@@ -205,12 +208,13 @@ def _routed(service: str, said: Route, *also: HeaderMatch) -> _Route:
         out.match.CopyFrom(matched(said.match, *also))
         return out
     out = _Route(name=name, match=matched(said.match, *also), route=_limited(said.timeout, said.idle, said.retry))
+    by = service if own else None
     if len(said.targets) == 1:
-        out.route.cluster = names.backend(said.targets[0].node, said.targets[0].port)
+        out.route.cluster = names.backend(said.targets[0].node, said.targets[0].port, by)
     else:
         weights: dict[str, int] = {}
         for target in said.targets:
-            backend = names.backend(target.node, target.port)
+            backend = names.backend(target.node, target.port, by)
             weights[backend] = weights.get(backend, 0) + target.weight
         for backend, weight in weights.items():
             out.route.weighted_clusters.clusters.add(name=backend, weight=UInt32Value(value=weight))

@@ -26,9 +26,12 @@ ATTEMPTS = 3
 _TYPE = f"type.googleapis.com/{tcp_proxy_pb2.TcpProxy.DESCRIPTOR.full_name}"
 
 
-def outbound(claim: Claim, log: AccessLog | None = None) -> tuple[Resource, Resource]:
-    """A TCP port of a caller: its listener, and where that leads; `log` is the caller's."""
-    return _listener(claim), _led(claim.service, claim.port, log)
+def outbound(claim: Claim, log: AccessLog | None = None, *, own: bool = False) -> tuple[Resource, Resource]:
+    """A TCP port of a caller: its listener, and where that leads; `log` is the caller's.
+
+    `own`: whether the caller has a client policy for this service alone, and so backends of its own.
+    """
+    return _listener(claim), _led(claim.service, claim.port, log, claim.service if own else None)
 
 
 def _listener(claim: Claim) -> Resource:
@@ -46,7 +49,7 @@ def _discovered(name: str) -> listener_components_pb2.Filter:
     return listener_components_pb2.Filter(name=name, config_discovery=source)
 
 
-def _led(service: str, port: TcpPort, log: AccessLog | None) -> Resource:
+def _led(service: str, port: TcpPort, log: AccessLog | None, by: str | None) -> Resource:
     """By weight; Envoy refuses a weight of 0, and a cluster that is never defined closes the connection."""
     name = names.tcp(service, port.port)
     proxy = tcp_proxy_pb2.TcpProxy(
@@ -56,7 +59,7 @@ def _led(service: str, port: TcpPort, log: AccessLog | None) -> Resource:
     )
     weights: dict[str, int] = {}
     for target in port.targets:
-        backend = names.backend(target.node, target.port)
+        backend = names.backend(target.node, target.port, by)
         weights[backend] = weights.get(backend, 0) + target.weight
     weighed = {backend: weight for backend, weight in weights.items() if weight}
     if len(weighed) > 1:

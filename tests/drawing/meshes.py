@@ -68,6 +68,7 @@ def definition_json(maker: MeshMaker) -> Json:
     nodes = {name: maker.ports(0, 3) for name in maker.some(1, 4, "node-")}
     documents += [*_routers(maker, nodes), *_services(maker), *_nodes(maker)]
     documents += [*_routes(maker), *_gateways(maker), *_placements(maker, attached), *_bindings(maker)]
+    documents += _transports(maker)
     spec = maker.make("MeshSpec")
     made = {"kind": "Mesh", "name": maker.one(MESHES) if maker.chance(30) else "shop", "spec": spec}
     return made | {"settings": _settings(maker), "tags": _tags(maker), "resources": documents}
@@ -190,6 +191,12 @@ def _placements(maker: MeshMaker, attached: Sequence[str]) -> Iterator[Json]:
         if maker.chance(30):
             clusters = [cluster for cluster in attached if maker.chance(50)] or [attached[0]]
             yield _document(maker, "Placement", node, {"clusters": clusters})
+
+
+def _transports(maker: MeshMaker) -> Iterator[Json]:
+    for node in maker.nodes:
+        if maker.chance(20):
+            yield _document(maker, "Transport", node, {"mode": maker.one(("permissive", "strict"))})
 
 
 def _bindings(maker: MeshMaker) -> Iterator[Json]:

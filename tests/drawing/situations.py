@@ -77,6 +77,10 @@ SITUATIONS: Mapping[str, Callable[[Definition], bool]] = {
     "a backend that is not there yet": lambda d: "later.local" in _backends(d),
     "a backend by its ARN": lambda d: any(b.startswith("arn:") for b in _backends(d)),
     "a placement apart": lambda d: len({d.documents[k].spec for k in d.documents if k.kind == "Placement"}) > 1,
+    "a node apart from its mesh": lambda d: any(
+        t.spec.mode != (d.settings.transport or "permissive")  # type: ignore[attr-defined]
+        for t in _of(d, "Transport")
+    ),
     "one cluster only": lambda d: len(_of(d, "Attachment")) == 1,
     "a retry of server-error": lambda d: "server-error" in _events(d),
     "a retry of gateway-error": lambda d: "gateway-error" in _events(d),

@@ -12,7 +12,7 @@ from gateway.agent.discovery.answers import Known, Sight
 from gateway.edge import disk
 from gateway.edge.lines import line
 from isthmus.ir.found import Discovery
-from isthmus.xds import asked
+from isthmus.xds import discovered
 from isthmus.xds.resolved import Address
 
 LOG = logging.getLogger("isthmus.agent.discovery")
@@ -21,7 +21,7 @@ NOT_YET = "there has been no answer since the agent started"
 
 def write(path: Path, sights: Mapping[Discovery, Sight]) -> None:
     """Replace what is kept."""
-    said = [{"asked": asked.said(q), "addresses": s.addresses} for q, s in sights.items() if s.addresses]
+    said = [{"asked": discovered.said(q), "addresses": s.addresses} for q, s in sights.items() if s.addresses]
     disk.write(path, json.dumps(said).encode())
 
 
@@ -30,7 +30,7 @@ def read(path: Path) -> dict[Discovery, Known]:
     out: dict[Discovery, Known] = {}
     for each in json.loads(disk.read(path) or b"[]"):
         try:
-            question = asked.read(each["asked"])
+            question = discovered.read(each["asked"])
             addresses = tuple(Address(ip, health) for ip, health in each["addresses"])
         except (KeyError, TypeError, ValueError) as unknown:
             LOG.warning(line("kept_unknown", file=path, said=each, error=repr(unknown)))

@@ -27,7 +27,7 @@ async def sidecar(agent: Agent, home: Path, name: str = "front") -> AsyncIterato
     linked = asyncio.create_task(Link(warden, credential, home / "host.json").run())
     socket = home / "sockets" / name / "xds.sock"
     await until(socket.is_socket, "the warden knows the proxy")
-    envoy = Running(lambda admin: _of_tests(dict(bootstrap(name, socket, "127.0.0.1:0")), admin))
+    envoy = Running(lambda admin: _of_tests(dict(bootstrap(name, socket, "127.0.0.1:0", home / "sds.sock")), admin))
     try:
         yield envoy
     except BaseException as failed:

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -99,9 +100,11 @@ class Stage:
     """`envoys`, by name (`east-west/<cluster>` too); `apps`, by (instance, port).
 
     `resolved`: what nodes' own service discovery says in either cluster, by node, from the next definition on.
+
+    `managed`: the secrets that the control plane hands to every proxy, by name. `sds`: the socket of a tenant's own.
     """
 
-    def __init__(self, *instances: Instance, doors: Sequence[Door] = ()) -> None:
+    def __init__(self, *instances: Instance, doors: Sequence[Door] = (), sds: Path | None = None) -> None:
         number = next(_STAGES)
         self.instances = {i.name: i for i in instances}
         self.doors = {d.name: d for d in doors}
@@ -117,6 +120,8 @@ class Stage:
         self.apps: dict[tuple[str, int], Application] = {}
         self.envoys: dict[str, Envoy] = {}
         self.ads = Ads()
+        self.managed: dict[str, Resource] = {}
+        self._sds = sds
         self._identities: dict[str, Resource] = {}
         self._definition: Definition | None = None
         self._in_force: dict[str, Health] | None = None
@@ -157,7 +162,7 @@ class Stage:
         """Start the Envoys that do not run, and wait until all are ready."""
         for proxy in self.proxies:
             if proxy not in self.envoys:
-                self.envoys[proxy] = Envoy(proxy, self.ads)
+                self.envoys[proxy] = Envoy(proxy, self.ads, self._sds)
         for proxy in self.proxies:
             until(partial(self._ready, proxy), READY, every=0.002)
 
@@ -221,14 +226,14 @@ class Stage:
             instance = self.instances[proxy]
             view = self._view(instance.cluster, view_id("node", instance.of, "1.40"))
             told = compose_node(view, self._endpoints(instance.cluster), self._local(instance), bundle, OUTBOUND)
-            return [*_bodies(told), self._identity(instance.cluster, "node", instance.of)]
+            return [*_bodies(told), self._identity(instance.cluster, "node", instance.of), *self.managed.values()]
         if proxy in self.doors:
             door = self.doors[proxy]
             ports = self._directories[door.cluster].gateways.get(door.name, ())
             local = LocalInstance(proxy, door.name, self.addresses[proxy], {p: p for p in ports})
             view = self._view(door.cluster, view_id("gateway", door.name, "1.40"))
             told = compose_gateway(view, self._endpoints(door.cluster), local, bundle)
-            return [*_bodies(told), self._identity(door.cluster, "gateway", door.name)]
+            return [*_bodies(told), self._identity(door.cluster, "gateway", door.name), *self.managed.values()]
         cluster = proxy.partition("/")[2]
         directory = self._directories[cluster]
         view = self._view(cluster, view_id("east-west", directory.facts.label, "1.40"))

@@ -1,4 +1,4 @@
-"""asked: a node's service discovery as JSON, in the agent's view and in what an agent keeps on its disk.
+"""discovered: a node's service discovery as JSON, in the agent's view and in what an agent keeps on its disk.
 
 A way that this version does not know is read as none: its node has the instances that are bound, and no others.
 """
