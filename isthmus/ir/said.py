@@ -23,6 +23,7 @@ from isthmus.model.kinds.virtual_router import VirtualRouterSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
 
 ALIKE = "services of one lower-case name"
+VIP = "address of a service"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Said:
     """Specs by name; `routes` and `gateway_routes` by their parent's name, then by their own.
 
     `alike`: the names of the services that are one name to HTTP, which does not know case, sorted, by that name in
-    lower case.
+    lower case. `vips`: the services' IPv4 addresses, which nobody says: they were given (`isthmus.model.vips`).
     """
 
     mesh: str
@@ -46,6 +47,7 @@ class Said:
     placements: Lookup[PlacementSpec]
     bindings: Lookup[BindingSpec]
     alike: Lookup[tuple[str, ...]]
+    vips: Lookup[str]
 
     @classmethod
     def of(
@@ -70,6 +72,7 @@ class Said:
             placements=every("Placement"),
             bindings=every("Binding"),
             alike=every(ALIKE),
+            vips=every(VIP),
         )
 
 
@@ -81,8 +84,8 @@ class Documents:
         self._nested: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
         self._alike: dict[str, set[str]] = defaultdict(set)
 
-    def put(self, changes: Iterable[tuple[Key, Document | None]]) -> None:
-        """Documents that are new or other than before; None for those that are gone."""
+    def put(self, changes: Iterable[tuple[Key, Document | None]], vips: Mapping[str, str]) -> None:
+        """Documents that are new or other than before; None for those that are gone. `vips`: of services among them."""
         parents = set()
         for key, document in changes:
             spec = ABSENT if document is None else document.spec
@@ -94,6 +97,7 @@ class Documents:
                 self._computation.put((key.kind, key.name), spec)
             if key.kind == "VirtualService":
                 self._put_alike(key.name, gone=document is None)
+                self._computation.put((VIP, key.name), ABSENT if document is None else vips.get(key.name, ABSENT))
         for kind, parent in parents:
             children = self._nested[kind, parent]
             self._computation.put((kind, parent), dict(children) if children else ABSENT)

@@ -23,6 +23,7 @@ from isthmus.xds import aws_outbound, egress, names
 from isthmus.xds.endpoints import app_endpoints, nothing
 from isthmus.xds.oldest import known
 from isthmus.xds.oldest_logs import understood
+from isthmus.xds.own_host import asked_for
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, Composed
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import packed
@@ -47,7 +48,7 @@ def compose_node(
     view: Iterable[Resource], endpoints: Mapping[str, Resource], capture: Capture = APP_MESH
 ) -> list[Composed]:
     """A node's resources: `view` is `node/<node>@<minor>`; `endpoints` must all be plaintext ones."""
-    kept = [r for r in view if not _between_clusters(r.name)]
+    kept = asked_for([r for r in view if not _unknown(r) and aws_outbound.takes(r)])
     listeners = [r for r in kept if r.type == Type.LISTENER]
     ports = [p for r in listeners if (p := names.listened_port(r.name, "inbound")) is not None]
     made = [_inbound((r for r in listeners if names.listened_port(r.name, "inbound")), capture)] if ports else []
@@ -64,14 +65,14 @@ def compose_gateway(
     view: Iterable[Resource], endpoints: Mapping[str, Resource], capture: Capture = APP_MESH
 ) -> list[Composed]:
     """A virtual gateway's resources: `ingress/<port>` listens there, `outbound` for the gateway itself alone."""
-    kept = [r for r in view if not _between_clusters(r.name)]
+    kept = [r for r in view if not _unknown(r)]
     out = [Composed(_plain(r, LOOPBACK, capture), proven=True) for r in kept]
     return [*out, *_assignments(kept, endpoints)]
 
 
-def _between_clusters(name: str) -> bool:
-    """The ways to other clusters, which lead through internal listeners and end in mutual TLS."""
-    return name.partition("/")[0] in ("to", "peer")
+def _unknown(resource: Resource) -> bool:
+    """What leads through internal listeners: the ways to other clusters, which end in mutual TLS, and tunnels."""
+    return resource.name.partition("/")[0] in ("to", "peer", names.TUNNEL)
 
 
 def _assignments(view: Iterable[Resource], answers: Mapping[str, Resource]) -> Iterator[Composed]:

@@ -7,15 +7,30 @@ was made of has changed, and built once for all views: nothing in a listener nam
 one port and one log, or none, share one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from isthmus.incremental import Computation
 from isthmus.ir import tcp as ir_tcp
+from isthmus.ir.addresses import request_ports
 from isthmus.ir.mesh import AccessLog, ClusterMesh, Gateway, Listener, Node, Protocol, TcpPort
 from isthmus.ir.services import called
 from isthmus.ir.tcp import Claim
-from isthmus.xds import backends, directory, east_west, egress, listeners, names, routes, slots, tcp
+from isthmus.xds import (
+    backends,
+    directory,
+    dns,
+    east_west,
+    egress,
+    listeners,
+    names,
+    routes,
+    slots,
+    tcp,
+    tunnels,
+    vips,
+)
 from isthmus.xds.routes import Asked, Hosted
 from isthmus.xds.slots import Layer
 from isthmus.xds.snapshot import Resource, Type
@@ -47,10 +62,12 @@ class Translation:
         listener = self._once(("outbound", node.log), lambda: listeners.outbound(node.log))
         table = self._once(("table", services), lambda: self._node_table(services))
         claims = self._once(("claims", services), lambda: ir_tcp.claims({n: self._tcp(n) for n in services}))
-        ports = tuple(sorted({*self._called(services), *ir_tcp.called(claims)}))
-        connected = (resource for claim in claims for resource in self._connected(claim, node.log))
+        ports = tuple(sorted({port for name in services for port in (*self._ports(name), *self._connected(name))}))
         requests = listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._egress()
-        out = *requests, *connected, *self._reached(ports)
+        connected = (resource for claim in claims for resource in self._claimed(claim))
+        called = (resource for name in services for resource in self._called_at(name, node.log))
+        out = *requests, *self._tunnels(services, node.log), *connected, *called, self._dns(services)
+        out = *out, *self._reached(ports)
         return View(tuple(r for port in node.listeners for r in self._port(port, node.log)), out, ports)
 
     def gateway(self, name: str) -> View:
@@ -121,9 +138,37 @@ class Translation:
     def _tcp(self, service: str) -> tuple[TcpPort, ...]:
         return self._once(("tcp", service), lambda: self._ir.services[service].tcp)
 
-    def _connected(self, claim: Claim, log: AccessLog | None) -> Half:
+    def _connected(self, service: str) -> Ports:
+        return ir_tcp.called(self._tcp(service))
+
+    def _claimed(self, claim: Claim) -> Half:
         filled = self._slots(names.outbound_tcp(claim.port.port), Layer.TCP)
-        return *self._once(("claim", claim, log), lambda: tcp.outbound(claim, log)), *filled
+        return self._once(("claim", claim.service, claim.port.port), lambda: tcp.outbound(claim)), *filled
+
+    def _called_at(self, service: str, log: AccessLog | None) -> Half:
+        """What is said of a service beside its routes by Host: where its connections go, and its own addresses."""
+        return self._once(("called at", service, log), lambda: tuple(self._built_called(service, log)))
+
+    def _built_called(self, name: str, log: AccessLog | None) -> Iterator[Resource]:
+        service = self._ir.services[name]
+        for port in service.tcp:
+            yield tcp.led(name, port, log)
+        for address in service.addresses:
+            for port in service.tcp:
+                yield vips.for_connections(name, address, port.port)
+                yield from slots.inert(names.outbound_vip(name, port.port, six=":" in address), Layer.TCP)
+            for number in request_ports(service):
+                yield vips.for_requests(name, address, number, log)
+                yield self._once(("at", address, number), partial(routes.at_vip, service, number, address))
+
+    def _tunnels(self, services: tuple[str, ...], log: AccessLog | None) -> Half:
+        """Where tunnels to services that take requests lead, if there are any."""
+        if not any(self._ir.services[name].all_routes for name in services):
+            return ()
+        return self._once(("tunnel", log), lambda: listeners.tunnel(log)), self._once("tunnel", tunnels.back)
+
+    def _dns(self, services: tuple[str, ...]) -> Resource:
+        return self._once(("dns", services), lambda: dns.listener(self._ir.services[name] for name in services))
 
     def _by_header(self, said: Asked) -> tuple[bytes, ...]:
         return self._once(("by header", said), lambda: routes.by_header(said, self._ir.services[said.service]))
