@@ -45,7 +45,7 @@ def edited(seed: int, steps: int) -> int:
     cluster = source.choice(CLUSTERS)
     start = build.mesh()
     warm = Compiler(Ground.of(start, surroundings()), cluster)
-    warm.change(start.documents, {})
+    warm.change(start.documents, offline_vips(start))
     before, anew = warm.compiled, 0
     for edit, definition in edits(source, steps):
         changed = warm.change(edit, offline_vips(definition))

@@ -13,6 +13,7 @@ from isthmus.errors import Invalid, Violation
 from isthmus.model.arn import arn
 from isthmus.model.document import META, Document, Key, parse_document
 from isthmus.model.kinds import KINDS
+from isthmus.model.vips import beside
 from isthmus.model.reading import Findings, pointer_of, refuse_unstorable
 from isthmus.store import tables
 from isthmus.store.changes import Stored
@@ -84,7 +85,8 @@ def document_of(mesh: tables.Mesh, stored: Stored, statuses: Statuses) -> dict[s
         "updated_at": stored.updated_at.isoformat(),
         "status": statuses.of(stored.document.key, stored.revision),
     }
-    return stored.document.json() | {"meta": meta}
+    vips = {"vip": stored.vip, "vip6": beside(mesh.id, stored.vip)} if stored.vip is not None else {}
+    return stored.document.json() | {"meta": meta | vips}
 
 
 def parse_fields(

@@ -29,6 +29,7 @@ COLUMNS: Mapping[str, Columns] = {
         ("REASON", "reason"),
         ("LIVE AFTER MS", "commit_to_last_ack_ms"),
     ),
+    "virtual-services": (*DOCUMENT, ("VIP", "meta.vip")),
     "meshes": (
         ("NAME", "name"),
         ("REF", "meta.ref"),

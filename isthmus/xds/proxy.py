@@ -52,10 +52,10 @@ def compose_node(
     taken: a listener that cannot bind is refused. `beside`: the TCP ports that other proxies have at this address.
     `own_host`: what the proxy binds besides, if it has its host for itself.
     """
-    listed = [r for r in view if _served(r.name, ("inbound", "app"), instance)]
+    listed = list(view)
     taken = _taken(listed, instance) | {outbound}
-    bound_here = [r for r in listed if r.type != Type.LISTENER or _binds(r.name, own_host, taken, beside)]
-    kept = asked_for(bound_here)
+    served = (r for r in listed if _served(r.name, ("inbound", "app"), instance))
+    kept = asked_for([r for r in served if r.type != Type.LISTENER or _binds(r.name, own_host, taken, beside)])
     local = [_localised(r, instance, outbound, own_host) for r in kept]
     apps = {p: app_endpoints(p, instance.address) for p in instance.ports}
     answers = {**endpoints, **{r.name: r for r in apps.values()}}

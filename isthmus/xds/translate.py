@@ -159,7 +159,10 @@ class Translation:
                 yield from slots.inert(names.outbound_vip(name, port.port, six=":" in address), Layer.TCP)
             for number in request_ports(service):
                 yield vips.for_requests(name, address, number, log)
-                yield self._once(("at", address, number), partial(routes.at_vip, service, number, address))
+                yield self._once(("at", name, address, number), partial(self._at_vip, name, number, address))
+
+    def _at_vip(self, service: str, port: int, address: str) -> Resource:
+        return routes.at_vip(self._ir.services[service], port, address)
 
     def _tunnels(self, services: tuple[str, ...], log: AccessLog | None) -> Half:
         """Where tunnels to services that take requests lead, if there are any."""
