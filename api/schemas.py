@@ -76,7 +76,7 @@ def _document(kind: str, parent: str | None, spec: Schema) -> Schema:
     """A document, the same to read and to write: `meta` is ours."""
     above = {"parent": TEXT | {"description": f"The name of its {parent}."}} if parent else {}
     named = {"kind": {"const": kind}, "name": TEXT} | above
-    said = {"spec": spec, "tags": TAGS, "meta": _ref("Meta")}
+    said = {"spec": spec, "tags": TAGS, "meta": _ref("VirtualServiceMeta" if kind == "VirtualService" else "Meta")}
     return {"type": "object", "properties": named | said, "required": ["spec"], "additionalProperties": False}
 
 
@@ -128,6 +128,7 @@ _MESHES: dict[str, Schema] = {
         mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, owner=TEXT, arn=TEXT, created_at=TIME,
         updated_at=TIME, status=_DOCUMENT_STATUS,
     ),
+    "VirtualServiceMeta": {"allOf": [_ref("Meta"), {"type": "object", "properties": {"vip": TEXT, "vip6": TEXT}}]},
     "MeshMeta": _all(
         ref=TEXT, account=TEXT, region=TEXT, uid=TEXT, arn=TEXT, revision=COUNT, head=COUNT, target=COUNT, live=COUNT,
         created_at=TIME,

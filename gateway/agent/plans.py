@@ -21,6 +21,7 @@ from isthmus.xds import aws_image, names
 from isthmus.xds.aws_image import Capture
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_east_west, compose_gateway, compose_node
 from isthmus.xds.snapshot import Resource, Type, digest, view_id
 
@@ -58,7 +59,9 @@ class Sidecar:
         if work.role == NODE:
             outbound = DEFAULT_OUTBOUND if work.instance.outbound is None else work.instance.outbound
             beside = self._beside(instance)
-            composed = compose_node(resources, self.shared.endpoints, instance, self.roots, outbound, beside)
+            composed = compose_node(
+                resources, self.shared.endpoints, instance, self.roots, outbound, beside, own_host(work)
+            )
             identity = domain.node(mesh_name, work.of)
         else:
             composed = compose_gateway(resources, self.shared.endpoints, instance, self.roots)
@@ -159,6 +162,12 @@ def local(workload: Workload) -> LocalInstance:
     """A workload as endpoints and listeners are made from it."""
     i = workload.instance
     return LocalInstance(i.name, workload.of, i.address, i.ports, i.zone, i.health.value)
+
+
+def own_host(workload: Workload) -> OwnHost | None:
+    """What its proxy may bind beside its own ports; None if others share its host."""
+    i = workload.instance
+    return OwnHost(i.low_ports, i.dns, i.dns_servers) if i.vips else None
 
 
 def _plan(

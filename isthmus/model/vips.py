@@ -43,13 +43,17 @@ def is_range(text: str) -> str:
     try:
         network = IPv4Network(text)
     except ValueError:
-        raise PydanticCustomError("not_a_network", "must be an IPv4 network such as 240.0.0.0/8") from None
+        raise _not("network", "must be an IPv4 network such as 240.0.0.0/8") from None
     if not LARGEST <= network.prefixlen <= SMALLEST:
-        raise PydanticCustomError("not_a_network", f"must have a prefix of /{LARGEST} to /{SMALLEST}")
+        raise _not("network", f"must have a prefix of /{LARGEST} to /{SMALLEST}")
     for reserved in _RESERVED:
         if network.overlaps(reserved):
-            raise PydanticCustomError("reserved_network", f"overlaps {reserved}, which has another use")
+            raise _not("free", f"overlaps {reserved}, which has another use")
     return text
+
+
+def _not(what: str, why: str) -> PydanticCustomError:
+    return PydanticCustomError(f"range_not_{what}", "{why}", {"why": why})
 
 
 def assigned(names: Iterable[str], within: IPv4Network, taken: Collection[IPv4Address] = ()) -> dict[str, IPv4Address]:
