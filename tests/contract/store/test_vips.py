@@ -7,13 +7,17 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+from alembic import command
+from sqlalchemy import NullPool, create_engine
 
 from isthmus.model.definition import Definition, Settings
 from isthmus.model.key import Key
 from isthmus.model.vips import DEFAULT, VipsExhausted, assigned
+from isthmus.store.migrate import configuration, upgrade
 from isthmus.store.vips import REST
 from tests import build
 from tests.contract.store.conftest import Shop, at_once
+from tests.databases import Copy
 
 DAY = REST.total_seconds()
 
@@ -91,7 +95,7 @@ def test_another_range_is_for_new_services(shop: Shop) -> None:
         assert IPv4Address(vip(shop, name) or "") in IPv4Network("240.0.0.0/24")
 
 
-def test_racing_writers_never_give_the_same_address(copy: object, shop: Shop) -> None:
+def test_racing_writers_never_give_the_same_address(shop: Shop) -> None:
     ranged(shop, "240.0.0.0/27")
     names = [f"s{i}" for i in range(24)]
     at_once(*(partial(shop.put, build.service(name)) for name in names))
@@ -116,15 +120,32 @@ def test_a_thousand_services_in_one_write_take_no_longer_for_it(shop: Shop) -> N
     assert took < 2, f"{took:.3f} s: it is some 20 ms alone"
 
 
-def test_what_has_no_address_yet_gets_one_when_it_is_written(shop: Shop, copy: object) -> None:
+def test_what_has_no_address_yet_gets_one_when_it_is_written(shop: Shop, copy: Copy) -> None:
     """Services that an older release made while the schema was new already."""
     shop.put(build.node("blue"), build.service("a.local"))
-    with copy.connect() as admin:  # type: ignore[attr-defined]
+    with copy.connect() as admin:
         admin.execute("UPDATE resource_versions SET vip = NULL")
     assert vip(shop, "a.local") is None
     assert shop.run(lambda r: r.vips.all(1)) == {}
     shop.put(build.service("a.local", node="blue"))
     assert vip(shop, "a.local") is not None
+
+
+def test_services_that_stood_before_there_were_addresses_are_given_theirs(shop: Shop, copy: Copy) -> None:
+    shop.put(build.node("blue"), build.service("a.local"), build.service("gone.local"))
+    shop.put(build.service("a.local", node="blue"))
+    shop.delete(key("gone.local"))
+    with copy.connect() as admin:
+        admin.execute("UPDATE resource_versions SET vip = NULL")
+    engine = create_engine(copy.owner_url, poolclass=NullPool)
+    with engine.connect() as connection:
+        command.downgrade(configuration(connection=connection), "0002")
+    upgrade(copy.owner_url)
+    assert vip(shop, "a.local") == str(assigned(["a.local"], DEFAULT)["a.local"])
+    assert vip(shop, "a.local", at=1) is None, "history is as it was"
+    with copy.connect() as admin:
+        walled = "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname = 'resource_versions'"
+        assert admin.execute(walled).fetchone() == (True, True)
 
 
 def test_the_same_definition_again_changes_no_address(shop: Shop) -> None:
