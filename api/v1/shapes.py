@@ -13,8 +13,8 @@ from isthmus.errors import Invalid, Violation
 from isthmus.model.arn import arn
 from isthmus.model.document import META, Document, Key, parse_document
 from isthmus.model.kinds import KINDS
-from isthmus.model.vips import beside
 from isthmus.model.reading import Findings, pointer_of, refuse_unstorable
+from isthmus.model.vips import beside
 from isthmus.store import tables
 from isthmus.store.changes import Stored
 from isthmus.store.meshes import full_ref

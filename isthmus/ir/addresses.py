@@ -22,7 +22,7 @@ def addressed(service: Service, said: Said, mesh: UUID) -> Service:
 
 
 def request_ports(service: Service) -> tuple[int, ...]:
-    """Where requests are taken at a service's addresses: where its provider says, or where a URL without a port asks."""
+    """Where requests are taken at a service's addresses: where its provider says, or where a bare name asks."""
     return service.listens or ((WEB,) if service.routes else ())
 
 

@@ -107,7 +107,7 @@ def document_of(row: Row[Any]) -> Document:
 
 def stored_of(row: Row[Any]) -> Stored:
     """A row's document with what we say of it."""
-    return stored(document_of(row), row._mapping)  # noqa: SLF001 - SQLAlchemy's name for a row by its columns
+    return stored(document_of(row), row._asdict())
 
 
 def stored(document: Document, row: Mapping[str, Any]) -> Stored:

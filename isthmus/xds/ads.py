@@ -171,7 +171,9 @@ class Session:
             return False
         others = [other for other in self._types.values() if self._wanting(other)]
         return any(
-            other.refused.keys() - other.unbound or other.changed(self._wanting(other)) if other.known else other.kind in _REFERRING
+            other.refused.keys() - other.unbound or other.changed(self._wanting(other))
+            if other.known
+            else other.kind in _REFERRING
             for other in others
         )
 

@@ -1,9 +1,9 @@
 """tunnels: what a CONNECT request becomes: connections to a TCP port, requests again, or a request like any other.
 
-A client that is told of a proxy (HTTPS_PROXY, `curl --proxytunnel`, JDBC drivers) asks it for `name:port` and then
-speaks as it would to that. Measured on Envoy 1.40: a route that says so takes tunnels where its listener says nothing of
-them, so no listener changes; where no route does, the answer is 404, or 403 from one that leads elsewhere. What comes
-out of a tunnel to a service's HTTP is sent through `outbound` once more, by an internal listener, so all of it holds.
+A client that is told of a proxy (HTTPS_PROXY, `curl --proxytunnel`) asks it for `name:port` and then speaks as it would
+to that. Measured on Envoy 1.40: a route that says so takes tunnels where its listener says nothing of them, so no
+listener changes; where no route does, the answer is 404, or 403 from one that leads elsewhere. What comes out of a
+tunnel to a service's HTTP is sent through `outbound` once more, by an internal listener, so all of it holds.
 """
 
 from collections.abc import Iterable
@@ -59,7 +59,7 @@ def to_requests(service: str) -> route_components_pb2.Route:
 
 
 def opened(idle: int | None) -> route_components_pb2.RouteAction:
-    """A tunnel that ends here, open for as long as it is used; `idle` in milliseconds, 0 for no limit, None for ours."""
+    """A tunnel that ends here, open while it is used; `idle` in milliseconds, 0 for no limit, None for ours."""
     out = route_components_pb2.RouteAction(timeout=lasting(0), idle_timeout=lasting(IDLE if idle is None else idle))
     out.upgrade_configs.append(_OPENED)
     return out

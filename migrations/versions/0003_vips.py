@@ -22,11 +22,11 @@ def upgrade() -> None:
     connection = op.get_bind()
     meshes: dict[tuple[object, object], list[str]] = {}
     for org, mesh, key in connection.execute(
-        text(f"SELECT org_id, mesh_id, key FROM resource_versions WHERE {_STANDING}")  # noqa: S608 - our own words
+        text(f"SELECT org_id, mesh_id, key FROM resource_versions WHERE {_STANDING}")
     ):
         meshes.setdefault((org, mesh), []).append(key)
     give = text(
-        "UPDATE resource_versions SET vip = CAST(:vip AS inet)"  # noqa: S608 - our own words
+        "UPDATE resource_versions SET vip = CAST(:vip AS inet)"
         f" WHERE org_id = :org AND mesh_id = :mesh AND key = :key AND {_STANDING}"
     )
     for (org, mesh), names in meshes.items():

@@ -51,8 +51,8 @@ async def test_a_virtual_service_says_its_addresses(shop: httpx.AsyncClient) -> 
 
 
 async def test_a_range_that_has_no_more_addresses_refuses_another_service(shop: httpx.AsyncClient) -> None:
-    services = [{"kind": "VirtualService", "name": name, "spec": {}} for name in ("a", "b")]
-    whole = {"spec": {}, "settings": {"vips": "240.0.0.0/30"}, "resources": services}
+    services: Json = [{"kind": "VirtualService", "name": name, "spec": {}} for name in ("a", "b")]
+    whole: Json = {"spec": {}, "settings": {"vips": "240.0.0.0/30"}, "resources": services}
     assert (await shop.put("/v1/meshes/shop", json=whole, headers=THERE)).status_code == 200
     refused = await shop.put("/v1/meshes/shop/virtual-services/c", json={"spec": {}}, headers=NEW)
     assert problem(refused) == (409, "vips_exhausted")

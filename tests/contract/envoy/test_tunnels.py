@@ -1,4 +1,4 @@
-"""Proxies that clients are told of, run by real Envoys: requests in absolute form, and tunnels (CONNECT) to anything."""
+"""Proxies that clients are told of, run by real Envoys: requests in absolute form, and tunnels (CONNECT)."""
 
 import socket
 from collections.abc import Iterator

@@ -38,7 +38,7 @@ def test_a_proxy_that_has_its_host_for_itself_says_so() -> None:
             {(f"/instances/0/{name}", "needs_vips") for name in ("dns", "low_ports", "dns_servers")},
         ),
         (
-            "instances: [{name: a, host: h, address: 1.1.1.1, vips: true, dns: 0, dns_servers: [ns.example, '1.1.1.1:']}]",
+            "instances: [{name: a, host: h, address: '::', vips: true, dns: 0, dns_servers: [ns.example, '1.1.1.1:']}]",
             {
                 ("/instances/0/dns", "out_of_range"),
                 ("/instances/0/dns_servers/0", "not_an_address"),
