@@ -21,6 +21,7 @@ TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
 TIME: Schema = {"type": "string", "format": "date-time"}
+_TEXT_OR_NOT: Schema = {"type": ["string", "null"]}
 TIME_OR_NOT: Schema = {"type": ["string", "null"], "format": "date-time"}
 ANYTHING: Schema = {"type": "object"}
 TAGS: Schema = {"type": "object", "additionalProperties": TEXT, "maxProperties": 50}
@@ -128,7 +129,7 @@ _MESHES: dict[str, Schema] = {
         mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, owner=TEXT, arn=TEXT, created_at=TIME,
         updated_at=TIME, status=_DOCUMENT_STATUS,
     ),
-    "VirtualServiceMeta": {"allOf": [_ref("Meta"), {"type": "object", "properties": {"vip": TEXT, "vip6": TEXT}}]},
+    "VirtualServiceMeta": {"allOf": [_ref("Meta"), {"type": "object", "properties": {"vip": _TEXT_OR_NOT, "vip6": _TEXT_OR_NOT}}]},
     "MeshMeta": _all(
         ref=TEXT, account=TEXT, region=TEXT, uid=TEXT, arn=TEXT, revision=COUNT, head=COUNT, target=COUNT, live=COUNT,
         created_at=TIME,

@@ -85,8 +85,14 @@ def document_of(mesh: tables.Mesh, stored: Stored, statuses: Statuses) -> dict[s
         "updated_at": stored.updated_at.isoformat(),
         "status": statuses.of(stored.document.key, stored.revision),
     }
-    vips = {"vip": stored.vip, "vip6": beside(mesh.id, stored.vip)} if stored.vip is not None else {}
-    return stored.document.json() | {"meta": meta | vips}
+    return stored.document.json() | {"meta": meta | _addresses(mesh, stored)}
+
+
+def _addresses(mesh: tables.Mesh, stored: Stored) -> dict[str, str | None]:
+    """A virtual service's; null where an older release has made it, until it is written again."""
+    if stored.document.key.kind != "VirtualService":
+        return {}
+    return {"vip": stored.vip, "vip6": None if stored.vip is None else beside(mesh.id, stored.vip)}
 
 
 def parse_fields(

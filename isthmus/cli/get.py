@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
         if output is Form.JSON:
             show_json({"items": items})
         else:
-            _table(kind if mesh is None or kind == "revisions" else "", items)
+            _table("" if kind == "clusters" and mesh is not None else kind, items)
 
 
 def _path(kind: str, mesh: str | None, parent: str | None) -> str:

@@ -1,6 +1,10 @@
 """Services by their own names and addresses, run by real Envoys: DNS, HTTP and TCP at VIPs, in both clusters."""
 
+import json
+import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from ipaddress import ip_address, ip_network
@@ -174,6 +178,30 @@ def test_a_mesh_that_asks_for_ipv6_has_addresses_of_both_families(stage: Stage) 
     assert ask(four, HTTP, NEAR).by == "near"
     bound = {said["name"]: said["address"]["socket_address"]["address"] for said in _listeners(stage)}
     assert (bound[f"outbound/vip/{NEAR}/{HTTP}"], bound[f"outbound/vip6/{NEAR}/{HTTP}"]) == (four, six)
+
+
+ALONE = ["unshare", "--map-root-user", "--net"]
+
+
+def _alone() -> bool:
+    """Whether a network of our own can be told that a whole range is here."""
+    if not all(map(shutil.which, ("unshare", "ip"))):
+        return False
+    told = ["sh", "-c", "ip link set lo up && ip -6 route add local fd00::/8 dev lo"]
+    return subprocess.run([*ALONE, *told], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not _alone(), reason="IPv6 cannot be routed in a network of our own")
+def test_services_are_reached_at_ipv6_addresses_where_a_host_takes_the_range_for_its_own() -> None:
+    done = subprocess.run(
+        [*ALONE, sys.executable, "-m", "tests.contract.envoy.sixing"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "IPv6_ONLY": {"A": [], "http": "near", "tcp": ["db", "zoo"], "other": "near"},
+        "IPv4_PREFERRED": {"A": ["127.143.182.154"], "http": "near", "tcp": ["db", "zoo"], "other": "near"},
+    }
 
 
 def _listeners(stage: Stage) -> Iterator[Any]:
