@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2, extension_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 
@@ -128,7 +129,19 @@ def _plain(resource: Resource, address: str, capture: Capture) -> Resource:
             return _reached(resource, capture)
         case Type.EXTENSION:
             return _filled(resource)
+        case Type.ROUTES:
+            return _without_tunnels(resource)
     return resource
+
+
+def _without_tunnels(table: Resource) -> Resource:
+    """Nobody asks a proxy that he does not know of for a tunnel, and there would be no way back."""
+    message = route_pb2.RouteConfiguration.FromString(table.body)
+    for host in message.virtual_hosts:
+        kept = [route for route in host.routes if route.route.cluster != names.TUNNEL]
+        host.ClearField("routes")
+        host.routes.extend(kept)
+    return Resource(table.type, table.name, message.SerializeToString(deterministic=True))
 
 
 def _filled(resource: Resource) -> Resource:
