@@ -23,6 +23,7 @@ TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
 TIME: Schema = {"type": "string", "format": "date-time"}
+_TEXT_OR_NOT: Schema = {"type": ["string", "null"]}
 TIME_OR_NOT: Schema = {"type": ["string", "null"], "format": "date-time"}
 ANYTHING: Schema = {"type": "object"}
 TAGS: Schema = {"type": "object", "additionalProperties": TEXT, "maxProperties": 50}
@@ -80,7 +81,7 @@ def _document(kind: str, parent: str | None, spec: Schema) -> Schema:
     """A document, the same to read and to write: `meta` is ours."""
     above = {"parent": TEXT | {"description": f"The name of its {parent}."}} if parent else {}
     named = {"kind": {"const": kind}, "name": TEXT} | above
-    said = {"spec": spec, "tags": TAGS, "meta": _ref("Meta")}
+    said = {"spec": spec, "tags": TAGS, "meta": _ref("VirtualServiceMeta" if kind == "VirtualService" else "Meta")}
     return {"type": "object", "properties": named | said, "required": ["spec"], "additionalProperties": False}
 
 
@@ -144,6 +145,9 @@ _MESHES: dict[str, Schema] = {
         mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, owner=TEXT, arn=TEXT, created_at=TIME,
         updated_at=TIME, status=_DOCUMENT_STATUS,
     ),
+    "VirtualServiceMeta": {
+        "allOf": [_ref("Meta"), {"type": "object", "properties": {"vip": _TEXT_OR_NOT, "vip6": _TEXT_OR_NOT}}],
+    },
     "MeshMeta": _all(
         ref=TEXT, account=TEXT, region=TEXT, uid=TEXT, arn=TEXT, revision=COUNT, head=COUNT, target=COUNT, live=COUNT,
         created_at=TIME,

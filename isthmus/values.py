@@ -26,6 +26,9 @@ BASE_DOMAIN = "isthmus.internal"
 OUTBOUND_PORT = 15001
 """Where a sidecar takes its application's requests, unless its instance says another port; App Mesh's own."""
 
+DNS_PORT = 15053
+"""Where a sidecar that has its host for itself answers for names, unless its instance says another port."""
+
 ALPN_H2, ALPN_H1, ALPN_TCP = "isthmus-h2", "isthmus-h1", "isthmus-tcp"
 ANY = "any"
 """The SNI's first label when any instance will do (design §9: above the slot cap)."""

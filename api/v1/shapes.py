@@ -14,6 +14,7 @@ from isthmus.model.arn import arn
 from isthmus.model.document import META, Document, Key, parse_document
 from isthmus.model.kinds import KINDS
 from isthmus.model.reading import Findings, pointer_of, refuse_unstorable
+from isthmus.model.vips import beside
 from isthmus.store import tables
 from isthmus.store.changes import Stored
 from isthmus.store.meshes import full_ref
@@ -92,7 +93,14 @@ def document_of(mesh: tables.Mesh, stored: Stored, statuses: Statuses) -> dict[s
         "updated_at": stored.updated_at.isoformat(),
         "status": statuses.of(stored.document, stored.revision),
     }
-    return stored.document.json() | {"meta": meta}
+    return stored.document.json() | {"meta": meta | _addresses(mesh, stored)}
+
+
+def _addresses(mesh: tables.Mesh, stored: Stored) -> dict[str, str | None]:
+    """A virtual service's; null where an older release has made it, until it is written again."""
+    if stored.document.key.kind != "VirtualService":
+        return {}
+    return {"vip": stored.vip, "vip6": None if stored.vip is None else beside(mesh.id, stored.vip)}
 
 
 def parse_fields(

@@ -25,6 +25,7 @@ from isthmus.xds.challenges import Challenge
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
 from isthmus.xds.managed import secrets_of
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_east_west, compose_gateway, compose_node
 from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import Resource, Type, digest, view_id
@@ -79,7 +80,9 @@ class Sidecar:
         if work.role == NODE:
             outbound = DEFAULT_OUTBOUND if work.instance.outbound is None else work.instance.outbound
             beside = self._beside(instance)
-            composed = compose_node(resources, self.shared.endpoints, instance, self.roots, outbound, beside)
+            composed = compose_node(
+                resources, self.shared.endpoints, instance, self.roots, outbound, beside, own_host(work)
+            )
             identity = domain.node(mesh_name, work.of)
         else:
             composed = compose_gateway(resources, self.shared.endpoints, instance, self.roots, self.challenges)
@@ -205,6 +208,12 @@ def _inbound(composed: Sequence[Composed], instance: LocalInstance) -> frozenset
     listeners = (each.resource.name for each in composed if each.resource.type == Type.LISTENER)
     ports = (names.listened_port(name, "inbound") for name in listeners)
     return frozenset((port, instance.ports[port]) for port in ports if port is not None)
+
+
+def own_host(workload: Workload) -> OwnHost | None:
+    """What its proxy may bind beside its own ports; None if others share its host."""
+    i = workload.instance
+    return OwnHost(i.low_ports, i.dns, i.dns_servers) if i.vips else None
 
 
 def _plan(

@@ -53,6 +53,7 @@ COLUMNS: Mapping[str, Columns] = {
         ("PORT", "port"),
         ("INSTANCES", "instances"),
     ),
+    "virtual-services": (*DOCUMENT, ("VIP", "meta.vip")),
     "meshes": (
         ("NAME", "name"),
         ("REF", "meta.ref"),
@@ -92,7 +93,7 @@ def register(app: typer.Typer) -> None:
         if output is Form.JSON:
             show_json({"items": items})
         else:
-            _table(kind if mesh is None or kind in (*OF_MESHES, "virtual-nodes") else "", items)
+            _table("" if kind == "clusters" and mesh is not None else kind, items)
 
 
 def _path(kind: str, mesh: str | None, parent: str | None) -> str:

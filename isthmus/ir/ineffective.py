@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from isthmus.ir import access_logs, discovery, health, unconnected, unsecured
-from isthmus.ir.mesh import Ineffective
+from isthmus.ir.matches import of_route
+from isthmus.ir.mesh import Compared, Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, request_port
 from isthmus.model.document import Spec
 from isthmus.model.key import Key
 from isthmus.model.kinds.gateway_route import GatewayRouteSpec
-from isthmus.model.kinds.route import RouteSpec, TcpRoute
+from isthmus.model.kinds.route import HttpRouteMatch, RouteSpec, TcpRoute
 from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
 from isthmus.model.kinds.transport import TransportSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewaySpec
@@ -156,10 +157,10 @@ def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineff
 
 
 def _targets(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
-    yield from _tunnels(key, spec, said)
     if isinstance(spec.route, TcpRoute):
         yield from unconnected.of_route(key, spec, said)
         return
+    yield from _tunnels(key, spec)
     router = said.routers.get(key.parent or "")
     for chosen in spec.chosen if router is None or not router.ports else ():
         if chosen.route.match.port is not None:
@@ -171,15 +172,22 @@ def _targets(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
             yield Ineffective(key, pointer, reason)
 
 
-def _tunnels(key: Key, spec: RouteSpec | GatewayRouteSpec, _said: Said) -> Iterator[Ineffective]:
-    """CONNECT has no path, so no prefix matches it; it needs a matcher of its own."""
+def _tunnels(key: Key, spec: RouteSpec) -> Iterator[Ineffective]:
+    """CONNECT has no path and no query, so what asks for one is asked for by nothing."""
     for chosen in spec.chosen:
-        if getattr(chosen.route.match, "method", None) == "CONNECT":
-            yield Ineffective(key, f"/spec/{chosen.member}/match/method", "CONNECT requests are not routed yet")
+        if isinstance(chosen.route.match, HttpRouteMatch):
+            said = of_route(chosen.route.match)
+            anywhere = (said.how, said.path, said.queries) == (Compared.PREFIX, "/", ())
+            if said.method == "CONNECT" and not anywhere:
+                reason = "CONNECT requests have no path and no query, so this matches none of them"
+                yield Ineffective(key, f"/spec/{chosen.member}/match", reason)
 
 
 def _entries(key: Key, spec: GatewayRouteSpec, said: Said) -> Iterator[Ineffective]:
-    yield from _tunnels(key, spec, said)
+    for chosen in spec.chosen:
+        if getattr(chosen.route.match, "method", None) == "CONNECT":
+            reason = "virtual gateways open no tunnels: whoever reaches one could pass it by"
+            yield Ineffective(key, f"/spec/{chosen.member}/match/method", reason)
     yield from unconnected.of_gateway_route(key, spec, said)
 
 

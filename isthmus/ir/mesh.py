@@ -110,7 +110,7 @@ class Service:
 
     `routes`: what is tried for the bare name. `ports`: what is tried where the name is followed by that port, empty
     unless ports differ; then no other port has an answer. `listens`: the ports that its provider says for requests.
-    `tcp`: the ports that take connections, sorted.
+    `tcp`: the ports that take connections, sorted. `addresses`: its VIPs, as callers are told them, IPv4 first.
     """
 
     name: str
@@ -118,6 +118,7 @@ class Service:
     ports: tuple[tuple[int, tuple[Route, ...]], ...] = ()
     listens: tuple[int, ...] = ()
     tcp: tuple[TcpPort, ...] = ()
+    addresses: tuple[str, ...] = ()
 
     @property
     def all_routes(self) -> tuple[Route, ...]:

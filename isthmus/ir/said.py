@@ -25,6 +25,7 @@ from isthmus.model.kinds.virtual_router import VirtualRouterSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
 
 ALIKE = "services of one lower-case name"
+VIP = "address of a service"
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Said:
     """Specs by name; `routes` and `gateway_routes` by their parent's name, then by their own.
 
     `alike`: the names of the services that are one name to HTTP, which does not know case, sorted, by that name in
-    lower case.
-    `certificates`: the further certificates of a listener, by `listener_certificates.place`; None where there are none.
+    lower case. `certificates`: the further certificates of a listener, by `listener_certificates.place`; None where
+    there are none. `vips`: the services' IPv4 addresses, which nobody says: they were given (`isthmus.model.vips`).
     """
 
     mesh: str
@@ -51,6 +52,7 @@ class Said:
     bindings: Lookup[BindingSpec]
     alike: Lookup[tuple[str, ...]]
     certificates: Lookup[tuple[str, ...]]
+    vips: Lookup[str]
 
     @classmethod
     def of(
@@ -77,6 +79,7 @@ class Said:
             bindings=every("Binding"),
             alike=every(ALIKE),
             certificates=every(listener_certificates.FURTHER),
+            vips=every(VIP),
         )
 
     def permissive(self, node: str) -> bool:
@@ -94,8 +97,8 @@ class Documents:
         self._alike: dict[str, set[str]] = defaultdict(set)
         self._further = listener_certificates.ByListener()
 
-    def put(self, changes: Iterable[tuple[Key, Document | None]]) -> None:
-        """Documents that are new or other than before; None for those that are gone."""
+    def put(self, changes: Iterable[tuple[Key, Document | None]], vips: Mapping[str, str]) -> None:
+        """Documents that are new or other than before; None for those that are gone. `vips`: of services among them."""
         parents = set()
         for key, document in changes:
             spec = ABSENT if document is None else document.spec
@@ -107,6 +110,7 @@ class Documents:
                 self._computation.put((key.kind, key.name), spec)
             if key.kind == "VirtualService":
                 self._put_alike(key.name, gone=document is None)
+                self._computation.put((VIP, key.name), ABSENT if document is None else vips.get(key.name, ABSENT))
             if key.kind == listener_certificates.KIND:
                 for place, arns in self._further.put(key.name, spec):
                     self._computation.put((listener_certificates.FURTHER, place), arns or ABSENT)

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2, extension_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 
 from isthmus.xds import aws_outbound, egress, names
 from isthmus.xds.app_mesh_tls import PLAIN, SECURED, WITHOUT_PROXY
-from isthmus.xds.consistency import ASKED_FOR, wanted
+from isthmus.xds.consistency import asked_for
 from isthmus.xds.endpoints import app_endpoints, nothing
 from isthmus.xds.listeners import INSPECTED_WITHIN
 from isthmus.xds.oldest import known
@@ -52,15 +53,13 @@ def compose_node(
     view: Iterable[Resource], endpoints: Mapping[str, Resource], capture: Capture = APP_MESH
 ) -> list[Composed]:
     """A node's resources: `view` is `node/<node>@<minor>`; `endpoints` must all be plaintext ones."""
-    kept = [r for r in view if not _between_clusters(r.name)]
+    kept = [r for r in view if not _unknown(r) and aws_outbound.takes(r)]
     listeners = [r for r in kept if r.type == Type.LISTENER]
     ports = [p for r in listeners if (p := names.listened_port(r.name, "inbound")) is not None]
     made = [_inbound((r for r in listeners if names.listened_port(r.name, "inbound")), capture)] if ports else []
-    sent = _outbound(kept, capture)
-    made += [sent, aws_outbound.original()]
-    rest = [r for r in kept if r.type != Type.LISTENER and (_takes_requests(sent) or not _of_requests(r))]
-    made += [_plain(r, capture.address, capture) for r in rest]
-    out = [Composed(resource, proven=True) for resource in _asked_for(made)]
+    made += [_outbound(kept, capture), aws_outbound.original()]
+    made += [_plain(r, capture.address, capture) for r in kept if r.type != Type.LISTENER]
+    out = [Composed(resource, proven=True) for resource in asked_for(made)]
     apps = {names.app(port): app_endpoints(port, LOOPBACK) for port in ports}
     return [*out, *_assignments(kept, {**endpoints, **apps})]
 
@@ -69,20 +68,14 @@ def compose_gateway(
     view: Iterable[Resource], endpoints: Mapping[str, Resource], capture: Capture = APP_MESH
 ) -> list[Composed]:
     """A virtual gateway's resources: `ingress/<port>` listens there, `outbound` for the gateway itself alone."""
-    kept = [r for r in view if not _between_clusters(r.name)]
-    out = [Composed(r, proven=True) for r in _asked_for([_plain(r, LOOPBACK, capture) for r in kept])]
+    kept = [r for r in view if not _unknown(r)]
+    out = [Composed(r, proven=True) for r in asked_for([_plain(r, LOOPBACK, capture) for r in kept])]
     return [*out, *_assignments(kept, endpoints)]
 
 
-def _asked_for(resources: Sequence[Resource]) -> Iterator[Resource]:
-    """Without what nothing here refers to any more, which would never be acknowledged."""
-    needed = {tuple(each) for resource in resources for each in wanted(resource)}
-    return (r for r in resources if r.type not in ASKED_FOR or (r.type, r.name) in needed)
-
-
-def _between_clusters(name: str) -> bool:
-    """The ways to other clusters, which lead through internal listeners and end in mutual TLS."""
-    return name.partition("/")[0] in ("to", "peer")
+def _unknown(resource: Resource) -> bool:
+    """What leads through internal listeners: the ways to other clusters, which end in mutual TLS, and tunnels."""
+    return resource.name.partition("/")[0] in ("to", "peer", names.TUNNEL)
 
 
 def _assignments(view: Iterable[Resource], answers: Mapping[str, Resource]) -> Iterator[Composed]:
@@ -141,19 +134,6 @@ def _outbound(view: Sequence[Resource], capture: Capture) -> Resource:
     return Resource(Type.LISTENER, out.name, out.SerializeToString(deterministic=True))
 
 
-def _takes_requests(outbound: Resource) -> bool:
-    """Whether any port is left for requests: TCP ports of backends may have them all."""
-    chains = listener_pb2.Listener.FromString(outbound.body).filter_chains
-    return any(each.typed_config.Is(_Hcm.DESCRIPTOR) for chain in chains for each in chain.filters)
-
-
-def _of_requests(resource: Resource) -> bool:
-    """Whether a resource is only asked for where `outbound` takes requests."""
-    if resource.type == Type.EXTENSION:
-        return names.slot_listener(resource.name) == names.OUTBOUND
-    return resource.type == Type.ROUTES and resource.name == names.OUTBOUND
-
-
 def _plain(resource: Resource, address: str, capture: Capture) -> Resource:
     """A resource without the mesh's own TLS; a listener where it is to listen. `address` is `outbound`'s."""
     match resource.type:
@@ -163,7 +143,19 @@ def _plain(resource: Resource, address: str, capture: Capture) -> Resource:
             return _reached(resource, capture)
         case Type.EXTENSION:
             return _filled(resource)
+        case Type.ROUTES:
+            return _without_tunnels(resource)
     return resource
+
+
+def _without_tunnels(table: Resource) -> Resource:
+    """Nobody asks a proxy that he does not know of for a tunnel, and there would be no way back."""
+    message = route_pb2.RouteConfiguration.FromString(table.body)
+    for host in message.virtual_hosts:
+        kept = [route for route in host.routes if route.route.cluster != names.TUNNEL]
+        host.ClearField("routes")
+        host.routes.extend(kept)
+    return Resource(table.type, table.name, message.SerializeToString(deterministic=True))
 
 
 def _filled(resource: Resource) -> Resource:

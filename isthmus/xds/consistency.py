@@ -5,7 +5,8 @@ is never acknowledged, and a revision would wait for it for ever. And nothing se
 because the halves of a view travel in different phases.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -73,6 +74,18 @@ def wanted(resource: Resource) -> tuple[Wanted, ...]:
     """What a resource refers to by name."""
     read = _READERS.get(resource.type)
     return tuple(read(resource.body)) if read else ()
+
+
+def asked_for(resources: Sequence[Resource]) -> list[Resource]:
+    """Without what nothing among them refers to, which a proxy that is given no more would never acknowledge."""
+    needed = {each for resource in resources for each in _said(resource)}
+    return [r for r in resources if r.type not in ASKED_FOR or (r.type, r.name) in needed]
+
+
+@lru_cache(maxsize=2**14)
+def _said(resource: Resource) -> tuple[Wanted, ...]:
+    """Kept, because all proxies of a node are given the same."""
+    return wanted(resource)
 
 
 def _wants(ref: Ref, bodies: Mapping[str, Resource], known: dict[str, tuple[Wanted, ...]]) -> tuple[Wanted, ...]:

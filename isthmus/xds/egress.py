@@ -6,6 +6,7 @@ it does nothing. A gateway has neither, or whoever reaches it could call anyone 
 
 A name may lead back to where the request came from. The port that is called is the one in the Host header, which no
 hop changes: so a proxy that refuses its own port never calls itself, and none of several that call each other does.
+A tunnel (CONNECT) goes out the same way, to the port that is said, and what is in it is not looked at.
 """
 
 from collections.abc import Iterable
@@ -19,8 +20,9 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from isthmus.ir.mesh import Match
 from isthmus.values import OUTBOUND_PORT
-from isthmus.xds import names
+from isthmus.xds import names, requests, tunnels
 from isthmus.xds.backends import CONNECT_TIMEOUT, OPTIONS, limits
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
@@ -58,29 +60,43 @@ def cluster() -> Resource:
     return Resource(Type.CLUSTER, out.name, out.SerializeToString(deterministic=True))
 
 
-def routes(ports: Iterable[int]) -> tuple[bytes, bytes]:
+def routes(ports: Iterable[int]) -> tuple[bytes, ...]:
     """Out, unless it is to the proxy itself; each route as bytes.
 
     `ports`: those on which backends take requests. Envoy does nothing with them; where everything is redirected to one
     listener they tell requests from other protocols (`isthmus.xds.aws_outbound`).
     """
-    own = route_components_pb2.Route(name=names.OWN_PORT, match=_at(OUTBOUND_PORT))
-    own.direct_response.status = 404
-    own.direct_response.body.inline_string = OWN_PORT
+    tunnel = route_components_pb2.Route(name=names.EGRESS, match=requests.matched(_TUNNEL), route=tunnels.opened(None))
+    tunnel.route.cluster = names.EGRESS
+    tunnel.route.retry_policy.retry_on = "connect-failure"
+    tunnel.route.retry_policy.num_retries.value = RETRIES
     out = route_components_pb2.Route(name=names.EGRESS, match=route_components_pb2.RouteMatch(prefix="/"))
     out.metadata.filter_metadata[_SAID].fields[_PORTS].list_value.extend(sorted({WEB, *ports}))
     out.route.cluster = names.EGRESS
     out.route.timeout.CopyFrom(lasting(TIMEOUT))
     out.route.retry_policy.retry_on = "connect-failure"
     out.route.retry_policy.num_retries.value = RETRIES
-    return own.SerializeToString(deterministic=True), out.SerializeToString(deterministic=True)
+    listed = (_own(Match()), _own(_TUNNEL), tunnel, out)
+    return tuple(route.SerializeToString(deterministic=True) for route in listed)
+
+
+_TUNNEL = Match(method=requests.CONNECT)
+
+
+def _own(match: Match) -> route_components_pb2.Route:
+    """A request, or one for a tunnel, to the proxy itself. What Envoy answers to the latter is 403."""
+    out = route_components_pb2.Route(name=names.OWN_PORT, match=requests.matched(match))
+    out.match.headers.extend(_at(OUTBOUND_PORT))
+    out.direct_response.status = 404
+    out.direct_response.body.inline_string = OWN_PORT
+    return out
 
 
 def ports(table: Resource) -> tuple[int, ...] | None:
     """The ports on which there are requests, as `routes` said them; None if nothing is let out."""
     for host in route_pb2.RouteConfiguration.FromString(table.body).virtual_hosts:
         for route in host.routes:
-            if route.name == names.EGRESS:
+            if route.name == names.EGRESS and _SAID in route.metadata.filter_metadata:
                 return tuple(int(port) for port in route.metadata.filter_metadata[_SAID].fields[_PORTS].list_value)
     return None
 
@@ -91,18 +107,18 @@ def localised(table: Resource, port: int) -> Resource:
     for host in message.virtual_hosts:
         for route in host.routes:
             if route.name == names.OWN_PORT:
-                route.match.CopyFrom(_at(port))
+                route.match.ClearField("headers")
+                route.match.headers.extend(_at(port))
     return Resource(table.type, table.name, message.SerializeToString(deterministic=True))
 
 
-def _at(port: int) -> route_components_pb2.RouteMatch:
+def _at(port: int) -> tuple[route_components_pb2.HeaderMatcher]:
     """Requests for any host at a port."""
-    out = route_components_pb2.RouteMatch(prefix="/")
     said = rf":[\s+]*0*{port}\s*"  # every spelling that Envoy reads as this number
     unsaid = rf"([^\[:]*|\[[^\]]*\])({said})?"
-    header = out.headers.add(name=":authority")
-    header.string_match.safe_regex.regex = unsaid if port == WEB else f".*{said}"
-    return out
+    out = route_components_pb2.HeaderMatcher(name=":authority")
+    out.string_match.safe_regex.regex = unsaid if port == WEB else f".*{said}"
+    return (out,)
 
 
 def _remembered() -> dns_cache_pb2.DnsCacheConfig:

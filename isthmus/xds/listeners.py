@@ -27,8 +27,8 @@ _Hcm = hcm_pb2.HttpConnectionManager
 _Filter: TypeAlias = listener_components_pb2.Filter
 _Chain: TypeAlias = listener_components_pb2.FilterChain
 
-PLACEHOLDER, OUTBOUND_PLACEHOLDER, TCP_PLACEHOLDER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
-"""Three: no node's port meets `outbound` or a backend's when a real Envoy validates what is not localised yet."""
+PLACEHOLDER, OUTBOUND_PLACEHOLDER, TCP_PLACEHOLDER, DNS_PLACEHOLDER = (f"127.0.0.{n}" for n in range(1, 5))
+"""Several: no node's port meets `outbound` or a backend's when a real Envoy validates what is not localised yet."""
 
 
 EARLY_BYTES = 65_536
@@ -115,6 +115,21 @@ def outbound_inside(log: AccessLog | None = None) -> Resource:
     out.internal_listener.SetInParent()
     out.filter_chains.add(filters=[_http(_outbound(log))])
     return _resource(out)
+
+
+def tunnel(log: AccessLog | None = None) -> Resource:
+    """`outbound` again, for the requests that come out of a tunnel to a backend (`isthmus.xds.tunnels`)."""
+    out = listener_pb2.Listener(name=names.TUNNEL, traffic_direction=base_pb2.OUTBOUND)
+    out.internal_listener.SetInParent()
+    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving()))])
+    return _resource(out)
+
+
+def of_service(table: str, log: AccessLog | None = None) -> _Filter:
+    """The requests for one service, whose routes are in a table of its own: filtered and counted as by `outbound`."""
+    manager = _outbound(log)
+    manager.rds.route_config_name = table
+    return _http(manager)
 
 
 def ingress(

@@ -24,6 +24,12 @@ FILE = "file"
 EGRESS = "egress"
 """The cluster for what is in no mesh, and what is remembered of DNS for it."""
 
+DNS = "dns"
+"""The listener that is asked for addresses."""
+
+TUNNEL = "tunnel"
+"""The way from a tunnel that a caller opened (CONNECT) back into `outbound`, and the listener at its end."""
+
 ORIGINAL = "original"
 """Wherever a redirected connection was going; App Mesh's image only."""
 
@@ -99,6 +105,14 @@ def any_service(backend_name: str) -> str:
 def outbound_tcp(port: int) -> str:
     """The listener for the application's connections to a TCP port of its backends."""
     return f"{OUTBOUND}/tcp/{port}"
+
+
+def outbound_vip(service_name: str, port: int, *, six: bool = False) -> str:
+    """The listener for a port of a virtual service at its own address (IPv6); its routes, if it takes requests."""
+    return f"{OUTBOUND}/{_VIPS[six]}/{escaped(service_name)}/{port}"
+
+
+_VIPS = ("vip", "vip6")
 
 
 def tcp(service_name: str, port: int) -> str:
@@ -194,9 +208,18 @@ def listened_port(name: str, of: str) -> int | None:
     return int(port) if head == of and port.isdigit() else None
 
 
-def connected_port(name: str) -> int | None:
-    """The port in a name of `outbound_tcp` (or of a slot below it) or of `tcp`; else None."""
-    head, _, rest = name.partition("/")
-    kind, _, port = rest.partition("/")
-    said = port.partition("/")[0] if (head, kind) == (OUTBOUND, "tcp") else port if head == "tcp" else ""
-    return int(said) if said.isdigit() else None
+def connected_port(listener: str) -> int | None:
+    """The port in a name of `outbound_tcp`; else None."""
+    prefix = f"{OUTBOUND}/tcp/"
+    port = listener.removeprefix(prefix)
+    return int(port) if listener.startswith(prefix) and port.isdigit() else None
+
+
+def vip_port(listener: str) -> tuple[str, int] | None:
+    """The virtual service, still escaped, and the port in a name of `outbound_vip`; else None."""
+    parts = listener.split("/")
+    return (parts[2], int(parts[3])) if len(parts) == _OF_VIP and parts[1] in _VIPS else None
+
+
+_OF_VIP = 4
+"""Segments of such a name."""

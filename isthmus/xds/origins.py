@@ -70,6 +70,8 @@ FAMILIES: Mapping[str, Made] = {
     "ingress": _own,
     names.OUTBOUND: _own,
     names.OTHERWISE: _own,
+    names.DNS: _own,
+    names.TUNNEL: _own,
     "self": _own,
     names.IMAGE_INBOUND: _own,
     "node": _named("VirtualNode"),

@@ -5,7 +5,7 @@ its own `outbound`, where the virtual service's routes apply exactly as they do 
 it adds itself must not limit them: no time limit, no retries.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -28,9 +28,9 @@ from isthmus.ir.mesh import (
     Route,
     Service,
 )
-from isthmus.xds import names
+from isthmus.xds import names, requests, tunnels
 from isthmus.xds.joined import field, numbers
-from isthmus.xds.requests import matched
+from isthmus.xds.requests import CONNECT, matched
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
 
@@ -46,11 +46,14 @@ _MAX_UINT32 = 2**32 - 1
 
 
 def inbound(listener: Listener) -> Resource:
-    """Everything to the application, within the listener's time limits."""
-    route = _Route(name=names.inbound(listener.port), match=matched(Match()))
-    route.route.cluster = names.app(listener.port)
-    _limit(route.route, listener.timeout, listener.idle)
-    host = _Host(name=names.app(listener.port), domains=["*"], routes=[route])
+    """Everything to the application, within the listener's time limits; requests for a tunnel (CONNECT) as well."""
+    name = names.inbound(listener.port)
+    tunnel = _Route(name=name, match=matched(Match(method=CONNECT)), route={"upgrade_configs": [tunnels.PASSED_ON]})
+    route = _Route(name=name, match=matched(Match()))
+    for each in (tunnel, route):
+        each.route.cluster = names.app(listener.port)
+        _limit(each.route, listener.timeout, listener.idle)
+    host = _Host(name=names.app(listener.port), domains=["*"], routes=[tunnel, route])
     return _resource(names.inbound(listener.port), [host])
 
 
@@ -64,18 +67,31 @@ class Hosted(NamedTuple):
 def hosts(service: Service, *, own: bool = False) -> tuple[Hosted, ...]:
     """A service's virtual hosts: by its bare name and any port, or one for each port where they differ.
 
+    A caller that asks for a tunnel (CONNECT) always says a port: one that takes connections, or else one for requests.
     `own`: whether the caller has a client policy for this service alone, and so backends of its own.
     """
     name = service.name
+    tunnelled = {port.port: tunnels.to_connections(name, port, own=own) for port in service.tcp}
     if not service.ports:
-        routes = [_routed(name, route, own=own) for route in service.routes]
+        routes = [*tunnelled.values(), *_for_requests(name, service.routes, own=own)]
         return (_hosted(names.service(name), (name, f"{name}:*"), routes),)
     bare = _hosted(names.service(name), (name,), [_routed(name, r, own=own) for r in service.routes])
-    ported = (
-        _hosted(names.service(name, p), (f"{name}:{p}",), [_routed(name, r, own=own) for r in routes])
-        for p, routes in service.ports
-    )
-    return bare, *ported
+    by_port = [(p, _for_requests(name, routes, own=own)) for p, routes in service.ports]
+    by_port += [(port, [route]) for port, route in tunnelled.items()]
+    return bare, *(_hosted(names.service(name, p), (f"{name}:{p}",), routes) for p, routes in sorted(by_port))
+
+
+def at_vip(service: Service, port: int, address: str, *, own: bool = False) -> Resource:
+    """The table of a port for requests at one of a service's own addresses: its routes, whatever Host says."""
+    routes = [_routed(service.name, route, own=own) for route in dict(service.ports).get(port, service.routes)]
+    name = names.outbound_vip(service.name, port, six=":" in address)
+    return _resource(name, [_Host(name=names.service(service.name), domains=["*"], routes=routes)])
+
+
+def _for_requests(name: str, routes: Sequence[Route], *, own: bool) -> list[_Route]:
+    """A port for requests: what its routes do not say of tunnels is that what comes out of them are requests."""
+    listed = [_routed(name, route, own=own) for route in routes]
+    return [*listed, *([tunnels.to_requests(name)] if routes else ())]
 
 
 def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()) -> Resource:
@@ -208,16 +224,9 @@ def _routed(service: str, said: Route, *also: HeaderMatch, own: bool = False) ->
         out.match.CopyFrom(matched(said.match, *also))
         return out
     out = _Route(name=name, match=matched(said.match, *also), route=_limited(said.timeout, said.idle, said.retry))
-    by = service if own else None
-    if len(said.targets) == 1:
-        out.route.cluster = names.backend(said.targets[0].node, said.targets[0].port, by)
-    else:
-        weights: dict[str, int] = {}
-        for target in said.targets:
-            backend = names.backend(target.node, target.port, by)
-            weights[backend] = weights.get(backend, 0) + target.weight
-        for backend, weight in weights.items():
-            out.route.weighted_clusters.clusters.add(name=backend, weight=UInt32Value(value=weight))
+    if requests.tunnels(said.match):
+        out.route.upgrade_configs.append(tunnels.PASSED_ON)
+    tunnels.shared(out.route, said.targets, service if own else None)
     return out
 
 

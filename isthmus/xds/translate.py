@@ -7,17 +7,33 @@ was made of has changed, and built once for all views: nothing in a listener nam
 one port and one log, or none, share one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from isthmus.incremental import Computation
 from isthmus.ir import tcp as ir_tcp
 from isthmus.ir import tls as ir_tls
+from isthmus.ir.addresses import request_ports
 from isthmus.ir.mesh import AccessLog, ClusterMesh, Gateway, Listener, Node, Protocol, TcpPort
 from isthmus.ir.services import called
 from isthmus.ir.tcp import Claim
 from isthmus.ir.transport import Policy, Shown
-from isthmus.xds import backends, directory, east_west, egress, listeners, material, names, routes, slots, tcp
+from isthmus.xds import (
+    backends,
+    directory,
+    dns,
+    east_west,
+    egress,
+    listeners,
+    material,
+    names,
+    routes,
+    slots,
+    tcp,
+    tunnels,
+    vips,
+)
 from isthmus.xds.routes import Asked, Hosted
 from isthmus.xds.slots import Layer
 from isthmus.xds.snapshot import Resource, Type
@@ -59,13 +75,14 @@ class Translation:
         listener = self._once(("outbound", node.log), lambda: listeners.outbound(node.log))
         table = self._once(("table", services, own), lambda: self._node_table(services, own))
         claims = self._once(("claims", services), lambda: ir_tcp.claims({n: self._tcp(n) for n in services}))
-        connected = (resource for claim in claims for resource in self._connected(claim, node.log, own))
         requests = listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._egress()
-        ways = [Way(node.policy, self._ports_of(services, claims, without=own))]
-        ways += (Way(policies[name], self._ports_of((name,), claims), name) for name in own)
-        out = *requests, *connected, *self._reached(ways)
+        connected = (resource for claim in claims for resource in self._claimed(claim))
+        at_vips = (r for name in services for r in self._called_at(name, node.log, own=name in policies))
+        ways = [Way(node.policy, self._led(tuple(name for name in services if name not in policies)))]
+        ways += (Way(policies[name], self._led((name,)), name) for name in own)
+        out = *requests, *self._tunnels(services, node.log), *connected, *at_vips, self._dns(services)
         serving = (r for port in node.listeners for r in self._port(port, node.log))
-        return View(_each_once(serving), _each_once(out), _called_by(ways))
+        return View(_each_once(serving), _each_once((*out, *self._reached(ways))), _called_by(ways))
 
     def gateway(self, name: str) -> View:
         """What an Envoy of a virtual gateway sees."""
@@ -143,9 +160,39 @@ class Translation:
     def _tcp(self, service: str) -> tuple[TcpPort, ...]:
         return self._once(("tcp", service), lambda: self._ir.services[service].tcp)
 
-    def _connected(self, claim: Claim, log: AccessLog | None, owned: tuple[str, ...]) -> Half:
-        filled, own = self._slots(names.outbound_tcp(claim.port.port), Layer.TCP), claim.service in owned
-        return *self._once(("claim", claim, log, own), lambda: tcp.outbound(claim, log, own=own)), *filled
+    def _claimed(self, claim: Claim) -> Half:
+        filled = self._slots(names.outbound_tcp(claim.port.port), Layer.TCP)
+        return self._once(("claim", claim.service, claim.port.port), lambda: tcp.outbound(claim)), *filled
+
+    def _called_at(self, service: str, log: AccessLog | None, *, own: bool) -> Half:
+        """What is said of a service beside its routes by Host: where its connections go, and its own addresses."""
+        made = ("called at", service, log, own)
+        return self._once(made, lambda: tuple(self._built_called(service, log, own=own)))
+
+    def _built_called(self, name: str, log: AccessLog | None, *, own: bool) -> Iterator[Resource]:
+        service = self._ir.services[name]
+        for port in service.tcp:
+            yield tcp.led(name, port, log, own=own)
+        for address in service.addresses:
+            for port in service.tcp:
+                yield vips.for_connections(name, address, port.port)
+                yield from slots.inert(names.outbound_vip(name, port.port, six=":" in address), Layer.TCP)
+            for number in request_ports(service):
+                yield vips.for_requests(name, address, number, log)
+                made = ("at", name, address, number, own)
+                yield self._once(made, partial(self._at_vip, name, number, address, own=own))
+
+    def _at_vip(self, service: str, port: int, address: str, *, own: bool) -> Resource:
+        return routes.at_vip(self._ir.services[service], port, address, own=own)
+
+    def _tunnels(self, services: tuple[str, ...], log: AccessLog | None) -> Half:
+        """Where tunnels to services that take requests lead, if there are any."""
+        if not any(self._ir.services[name].all_routes for name in services):
+            return ()
+        return self._once(("tunnel", log), lambda: listeners.tunnel(log)), self._once("tunnel", tunnels.back)
+
+    def _dns(self, services: tuple[str, ...]) -> Resource:
+        return self._once(("dns", services), lambda: dns.listener(self._ir.services[name] for name in services))
 
     def _by_header(self, said: Asked) -> tuple[bytes, ...]:
         return self._once(("by header", said), lambda: routes.by_header(said, self._ir.services[said.service]))
@@ -160,17 +207,19 @@ class Translation:
     def _hosts_of(self, service: str, *, own: bool) -> tuple[Hosted, ...]:
         return self._once(("hosts", service, own), lambda: routes.hosts(self._ir.services[service], own=own))
 
-    def _ports_of(self, services: tuple[str, ...], claims: Iterable[Claim], without: tuple[str, ...] = ()) -> Ports:
-        """What calls of some services lead to, by requests and by connections."""
-        left = tuple(name for name in services if name not in without)
-        connected = ir_tcp.called(claim for claim in claims if claim.service in left)
-        return tuple(sorted({*self._called(left), *connected}))
-
     def _called(self, services: tuple[str, ...]) -> Ports:
+        """What requests for some services lead to."""
         return tuple(sorted({port for name in services for port in self._ports(name)}))
+
+    def _led(self, services: tuple[str, ...]) -> Ports:
+        """What requests for, or connections to, some services lead to."""
+        return tuple(sorted({*self._called(services), *(p for name in services for p in self._connected(name))}))
 
     def _ports(self, service: str) -> Ports:
         return self._once(("ports", service), lambda: called(self._ir.services[service].all_routes))
+
+    def _connected(self, service: str) -> Ports:
+        return ir_tcp.called(self._tcp(service))
 
     def _reached(self, ways: Sequence[Way]) -> Half:
         """Backends, and the ways to the other clusters where any of them may run."""

@@ -14,7 +14,7 @@ from migrations.first.wakes import NOBODY
 from migrations.first.walls import wall_off
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 GRANTS = {
     "certificate_authorities": "SELECT, INSERT, DELETE",

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from isthmus.values import DNS_PORT
+
 
 class Health(StrEnum):
     """Whether an instance is to get requests: unhealthy ones stay listed, so that preference spills over (note 23)."""
@@ -30,6 +32,14 @@ class Instance:
     health: Health = Health.HEALTHY
     outbound: int | None = None
     """The port where its proxy listens for what the application sends; None, not said."""
+    vips: bool = False
+    """Whether its proxy has its host for itself, and binds services' own addresses there (`isthmus.xds.own_host`)."""
+    low_ports: bool = False
+    """Whether it may bind ports below 1024, too."""
+    dns: int = DNS_PORT
+    """The port where it answers for names."""
+    dns_servers: tuple[tuple[str, int], ...] = ()
+    """Whom it asks for other names, instead of the host's own servers."""
 
     @property
     def proxied(self) -> bool:

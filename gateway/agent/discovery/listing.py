@@ -15,8 +15,10 @@ from pydantic_core import PydanticCustomError
 from gateway.agent.discovery import Found, Gateway, Health, Instance
 from isthmus.errors import Invalid, Violation
 from isthmus.model.reading import CODES, pointer_of
+from isthmus.values import DNS_PORT
 
 _LAST_PORT = 65535
+_DNS = 53
 
 
 def _address(text: str) -> str:
@@ -34,9 +36,30 @@ def _reachable(text: str) -> str:
     return text
 
 
+def _server(text: str) -> str:
+    """An address, with a port where it is not DNS's own."""
+    return text if _is_address(text) else _reachable(text)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _host_and_port(server: str) -> tuple[str, int]:
+    if _is_address(server):
+        return server, _DNS
+    host, _, port = server.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
 Address = Annotated[str, AfterValidator(_address)]
 Reachable = Annotated[str, AfterValidator(_reachable)]
+Server = Annotated[str, AfterValidator(_server)]
 Port = Annotated[int, Field(ge=1, le=_LAST_PORT)]
 
 
@@ -54,10 +77,21 @@ class InstanceEntry(_Part):
     zone: str = ""
     health: Literal["healthy", "unhealthy", "draining"] = "healthy"
     outbound: Port | None = None
+    vips: bool = False
+    low_ports: bool = False
+    dns: Port = DNS_PORT
+    dns_servers: Annotated[tuple[Server, ...], Field(strict=False)] = ()
 
     def found(self) -> Instance:
         """The same as discovery sees it."""
-        return Instance(**dict(self) | {"health": Health(self.health)})
+        servers = tuple(_host_and_port(text) for text in self.dns_servers)
+        return Instance(**dict(self) | {"health": Health(self.health), "dns_servers": servers})
+
+    @property
+    def in_vain(self) -> tuple[str, ...]:
+        """What says something of services' addresses where they are not bound."""
+        said = ("low_ports", "dns", "dns_servers")
+        return () if self.vips else tuple(name for name in said if name in self.model_fields_set)
 
 
 class GatewayEntry(_Part):
@@ -86,9 +120,9 @@ def parse(text: str) -> Found:
         listing = Listing.model_validate(_decode(text))
     except ValidationError as error:
         raise Invalid(_violations(error)) from None
-    twice = list(_named_twice(listing))
-    if twice:
-        raise Invalid(twice)
+    wrong = [*_named_twice(listing), *_without_vips(listing)]
+    if wrong:
+        raise Invalid(wrong)
     instances = sorted((entry.found() for entry in listing.instances), key=lambda i: i.name)
     gateways = sorted((Gateway(**dict(entry)) for entry in listing.gateways), key=lambda g: g.name)
     return Found(tuple(instances), tuple(gateways))
@@ -109,6 +143,12 @@ def _named_twice(listing: Listing) -> Iterator[Violation]:
         if name in seen:
             yield Violation(at, "duplicate_name", f"{name!r} stands here twice")
         seen.add(name)
+
+
+def _without_vips(listing: Listing) -> Iterator[Violation]:
+    for i, entry in enumerate(listing.instances):
+        for name in entry.in_vain:
+            yield Violation(f"/instances/{i}/{name}", "needs_vips", "has no effect without `vips: true`")
 
 
 class _Loader(yaml.SafeLoader):

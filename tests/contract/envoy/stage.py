@@ -31,6 +31,7 @@ from isthmus.xds.endpoints import (
     Topology,
     endpoints,
 )
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.proxy import AtGateway, Composed, compose_east_west, compose_gateway, compose_node
 from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
@@ -59,8 +60,8 @@ HTTP, HTTP2, GRPC, TCP, SECOND, THIRD = (free_port() for _ in range(6))
 DOOR, SIDE_DOOR = free_port(), free_port()
 """Ports of virtual gateways, which listen there."""
 
-OUTBOUND, EAST_WEST = free_port(), free_port()
-"""Where sidecars take their applications' requests, and where east-west gateways listen."""
+OUTBOUND, EAST_WEST, DNS = free_port(), free_port(), free_port()
+"""Where sidecars take their applications' requests, where east-west gateways listen, where names are asked for."""
 
 _STAGES = itertools.count(1)
 _APPLICATIONS = {"http": App, "http2": H2App, "grpc": GrpcApp, "tcp": TcpApp}
@@ -74,13 +75,17 @@ def inbound(port: int) -> int:
 
 @dataclass(frozen=True)
 class Instance:
-    """A running copy of a node (of its own name, if none is said). Only where the node is placed does it take part."""
+    """A running copy of a node (of its own name, if none is said). Only where the node is placed does it take part.
+
+    `vips`: whether its proxy binds services' addresses; at most one of all that run may.
+    """
 
     name: str
     node: str = ""
     cluster: str = "east"
     proxied: bool = True
     serving: bool = True
+    vips: bool = False
 
     @property
     def of(self) -> str:
@@ -115,6 +120,7 @@ class Stage:
         self.domains = {c: Domain(TrustDomain.of(c, 1, "acme").text) for c in HERE}
         self.health: dict[str, Health] = {}
         self.resolved: dict[str, Resolved] = {}
+        self.dns_servers: tuple[tuple[str, int], ...] = ()
         self.snapshots: dict[str, Snapshot] = {}
         self._directories: dict[str, Directory] = {}
         self.apps: dict[tuple[str, int], Application] = {}
@@ -225,7 +231,9 @@ class Stage:
         if proxy in self.instances:
             instance = self.instances[proxy]
             view = self._view(instance.cluster, view_id("node", instance.of, "1.40"))
-            told = compose_node(view, self._endpoints(instance.cluster), self._local(instance), bundle, OUTBOUND)
+            own = OwnHost(dns=DNS, dns_servers=self.dns_servers) if instance.vips else None
+            known, local = self._endpoints(instance.cluster), self._local(instance)
+            told = compose_node(view, known, local, bundle, OUTBOUND, own_host=own)
             return [*_bodies(told), self._identity(instance.cluster, "node", instance.of), *self.managed.values()]
         if proxy in self.doors:
             door = self.doors[proxy]

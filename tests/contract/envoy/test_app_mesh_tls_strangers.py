@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from isthmus.values import Sni, mesh_label, service_id
+from isthmus.values import mesh_label, service_id
+from isthmus.wire import Sni
 from tests import build
 from tests.contract.envoy.authorities import Authority, Pair, put
 from tests.contract.envoy.certificates import Domain

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gateway.agent.compose import compose
-from gateway.agent.discovery import Found
+from gateway.agent.discovery import Found, Instance
 from isthmus.xds.snapshot import Type
 from tests import build
 from tests.unit.agent.given import (
@@ -52,6 +52,17 @@ def test_an_endpoint_that_moves_changes_no_definition() -> None:
     changed = {(r.type, r.name) for r in now.refs} - {(r.type, r.name) for r in was.refs if r in now.refs}
     assert changed == {(Type.ENDPOINTS, "node/blue/8080")}
     assert moved.plans["blue"].state.definition != first.plans["blue"].state.definition, "it listens elsewhere now"
+
+
+def test_services_addresses_are_bound_where_an_instance_has_its_host_for_itself() -> None:
+    def listeners(of: Instance) -> set[str]:
+        refs = compose(world(of, BLUE)).plans["front"].state.refs
+        return {ref.name for ref in refs if ref.type == Type.LISTENER}
+
+    shared = listeners(FRONT)
+    own = listeners(replace(FRONT, vips=True))
+    assert own - shared == {f"outbound/vip/{build.SERVICE}/8080", "dns"}
+    assert shared < own
 
 
 def test_what_did_not_change_is_not_composed_again() -> None:

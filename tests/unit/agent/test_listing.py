@@ -20,9 +20,31 @@ def test_a_file_is_read_with_its_defaults() -> None:
     )
 
 
+def test_a_proxy_that_has_its_host_for_itself_says_so() -> None:
+    said = "{name: a, host: h, address: 10.0.0.1, vips: true"
+    (plain,) = parse(f"instances: [{said}}}]").instances
+    assert (plain.vips, plain.low_ports, plain.dns, plain.dns_servers) == (True, False, 15053, ())
+    more = "low_ports: true, dns: 53, dns_servers: [10.0.0.2, '10.0.0.3:5353', 'fd00::2', '[fd00::3]:54']"
+    (full,) = parse(f"instances: [{said}, {more}}}]").instances
+    assert (full.low_ports, full.dns) == (True, 53)
+    assert full.dns_servers == (("10.0.0.2", 53), ("10.0.0.3", 5353), ("fd00::2", 53), ("fd00::3", 54))
+
+
 @pytest.mark.parametrize(
     ("text", "violations"),
     [
+        (
+            "instances: [{name: a, host: h, address: 1.1.1.1, dns: 53, low_ports: false, dns_servers: [1.1.1.1]}]",
+            {(f"/instances/0/{name}", "needs_vips") for name in ("dns", "low_ports", "dns_servers")},
+        ),
+        (
+            "instances: [{name: a, host: h, address: '::', vips: true, dns: 0, dns_servers: [ns.example, '1.1.1.1:']}]",
+            {
+                ("/instances/0/dns", "out_of_range"),
+                ("/instances/0/dns_servers/0", "not_an_address"),
+                ("/instances/0/dns_servers/1", "not_an_address"),
+            },
+        ),
         ("", {("", "wrong_type")}),
         ("instances: [", {("", "not_yaml")}),
         ("[]", {("", "wrong_type")}),
@@ -62,6 +84,8 @@ def test_a_file_is_read_with_its_defaults() -> None:
         ),
     ],
     ids=[
+        "what only VIPs give a meaning",
+        "everything wrong with how names are answered",
         "an empty file, as a half-written one is",
         "broken YAML",
         "a list",

@@ -126,8 +126,15 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
             ["Route router/more /spec/httpRoute/action/weightedTargets/0"],
         ),
         (
-            build.mesh(build.route("tunnel", match={"method": "CONNECT"})),
-            ["Route router/tunnel /spec/httpRoute/match/method"],
+            build.mesh(build.route("tunnel", match={"method": "CONNECT", "prefix": "/a"})),
+            ["Route router/tunnel /spec/httpRoute/match"],
+        ),
+        (
+            build.mesh(
+                build.route("tunnel", match={"method": "CONNECT"}),
+                build.gateway_route("tunnel", match={"prefix": "/", "method": "CONNECT"}),
+            ),
+            ["GatewayRoute ingress/tunnel /spec/httpRoute/match/method"],
         ),
         (
             build.mesh(
@@ -182,7 +189,8 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
         "a tcp route to HTTP",
         "a tcp route without a port",
         "a target that listens nowhere",
-        "a tunnel",
+        "a tunnel to a path",
+        "a tunnel through a gateway",
         "a gateway route to a port that speaks tcp",
         "a name that is another's host and port",
         "a port where a router has none",

@@ -26,7 +26,7 @@ class Mesh:
         self.said = Said.of(self.computation, "shop", MeshSpec(), Settings(), frozenset())
 
     def put(self, *documents: Document) -> None:
-        self.documents.put([(document.key, document) for document in documents])
+        self.documents.put([(document.key, document) for document in documents], {})
 
     def at(self, listener: str) -> list[str]:
         return [arn.rpartition("/")[2] for arn in self.said.certificates.get(listener) or ()]
@@ -50,7 +50,7 @@ def test_a_document_that_goes_takes_its_list_along() -> None:
     mesh = Mesh()
     document = listing("shops", {"gateway": "edge"}, "a")
     mesh.put(document)
-    mesh.documents.put([(document.key, None)])
+    mesh.documents.put([(document.key, None)], {})
     assert mesh.computation.read(("further certificates of a listener", EDGE)) is ABSENT
 
 

@@ -1,0 +1,37 @@
+"""addresses: at which addresses of its own a virtual service is called, and on which ports.
+
+Every service has a VIP, the same in all clusters, so a name means something also where nothing of the service runs. An
+IPv6 address stands beside it where the mesh asks for IPv6: hosts have to be told of that range, as they do not of
+127.0.0.0/8, so it is not on by itself.
+"""
+
+from dataclasses import replace
+from uuid import UUID
+
+from isthmus.ir.mesh import Service
+from isthmus.ir.said import Said
+from isthmus.ir.services import WEB
+from isthmus.model.kinds.mesh import MeshSpec
+from isthmus.model.vips import beside
+
+
+def addressed(service: Service, said: Said, mesh: UUID) -> Service:
+    """The service with its addresses; none if it was given none yet."""
+    vip = said.vips.get(service.name)
+    return service if vip is None else replace(service, addresses=_told(vip, beside(mesh, vip), said.spec))
+
+
+def request_ports(service: Service) -> tuple[int, ...]:
+    """Where requests are taken at a service's addresses: where its provider says, or where a bare name asks."""
+    return service.listens or ((WEB,) if service.routes else ())
+
+
+def _told(vip: str, beside: str, spec: MeshSpec) -> tuple[str, ...]:
+    """IPv4 first: a proxy's listener is bound there, and at the other address as well."""
+    discovery = spec.service_discovery
+    match discovery.ip_preference if discovery is not None else None:
+        case "IPv6_ONLY":
+            return (beside,)
+        case "IPv6_PREFERRED" | "IPv4_PREFERRED":
+            return vip, beside
+    return (vip,)
