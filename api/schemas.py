@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from api.certificate_schemas import CERTIFICATES
 from api.problems import ONLY_HTTP
+from isthmus.model.certificates import SHAPES
 from isthmus.model.definition import Settings
 from isthmus.model.kinds import KINDS
 
@@ -46,7 +48,7 @@ def _page(of: str) -> Schema:
 
 def components() -> dict[str, Any]:
     """Every schema by name."""
-    models = [(kind.spec, "validation") for kind in KINDS.values()] + [(Settings, "validation")]
+    models = [(shape, "validation") for shape in (*(kind.spec for kind in KINDS.values()), Settings, *SHAPES)]
     named, made = models_json_schema(models, ref_template=REF + "{model}")  # type: ignore[arg-type]
     out: dict[str, Any] = dict(made["$defs"])
     for kind in KINDS.values():
@@ -69,6 +71,7 @@ def components() -> dict[str, Any]:
         | _ACCOUNTS
         | _REVISIONS
         | _PLAINTEXT
+        | CERTIFICATES
         | _PROBLEM
     )
 

@@ -78,8 +78,18 @@ class Settings(BaseModel):
     """Where agents reach `hub_link_bind` from outside; likewise for enrolment."""
     hub_enrolment_bind: Address = ""
     hub_enrolment_address: Address = ""
+    acme_directories: str = "https://acme-v02.api.letsencrypt.org/directory"
+    """The ACME authorities that tenants may use, by the URLs of their directories, comma-separated; the default first.
+
+    A closed list, because our workers would otherwise fetch any URL that a tenant names.
+    """
     test: bool = False
     """Allows failpoints (contracts.md)."""
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """`acme_directories`, one by one."""
+        return tuple(each.strip() for each in self.acme_directories.split(",") if each.strip())
 
     @property
     def async_database_url(self) -> str:

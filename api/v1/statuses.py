@@ -1,19 +1,21 @@
 """statuses: how far what was written has come, and what of it has no effect and why (contracts.md, `meta.status`).
 
 It is read off the newest compiled revision, so right after a write it says `accepted` and nothing of effects: what is
-without effect depends on what stands around, which the compiler looks at. App Mesh's own interface has no place for it.
+without effect depends on what stands around, which the compiler looks at; but for managed certificates, which come and
+go without a compile and are looked up when it is told. App Mesh's own interface has no place for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from api.v1.unbound import Said, unbound
-from isthmus.model.document import Document
+from isthmus.model.document import Document, Key
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.store import tables
+from isthmus.store.arns import without_effect
 from isthmus.store.revisions import Revisions
 from isthmus.store.topology import Topology
 
@@ -30,16 +32,28 @@ class Statuses:
         `ineffective`: `[{pointer, reason}]`, pointers into the document; null while it is not compiled. `unbound`: how
         a virtual node is found that no cluster has bound instances of; left out of all others.
         """
-        key = document.key
-        known = self._ineffective.get((key.kind, key.text), []) if revision <= self._mesh.target else None
         found = unbound(document, self._said) if isinstance(document.spec, VirtualNodeSpec) else None
-        return {"state": self._state(revision), "ineffective": known} | ({"unbound": found} if found else {})
+        also = {"unbound": found} if found else {}
+        return {"state": self._state(revision), "ineffective": self._known(document, revision)} | also
 
-    def of_mesh(self) -> dict[str, Any]:
+    def _known(self, document: Document, revision: int) -> list[dict[str, Any]] | None:
+        if revision > self._mesh.target:
+            return None
+        known = self._ineffective.get((document.key.kind, document.key.text), [])
+        return known + [{"pointer": at, "reason": reason} for _, at, reason in self._unmanaged([document])]
+
+    def of_mesh(self, documents: Collection[Document]) -> dict[str, Any]:
         """Of the mesh as a whole: `ineffective` names the documents, `[{kind, key, pointer, reason}]`."""
-        compiled = self._mesh.head <= self._mesh.target
-        notes = self._compiled.notes if compiled and self._compiled else [] if compiled else None
+        if self._mesh.head > self._mesh.target:
+            return {"state": self._state(self._mesh.head), "ineffective": None}
+        notes = list(self._compiled.notes) if self._compiled else []
+        for key, at, reason in self._unmanaged(documents):
+            notes.append({"kind": key.kind, "key": key.text, "pointer": at, "reason": reason})
         return {"state": self._state(self._mesh.head), "ineffective": notes}
+
+    def _unmanaged(self, documents: Collection[Document]) -> Iterator[tuple[Key, str, str]]:
+        """What names a managed certificate that is not there: known now, not when it was compiled."""
+        return without_effect(self._session, self._mesh.org_id, documents)
 
     def _state(self, revision: int) -> str:
         """`accepted`, then as the revision it is rolled out with (`rolling_out`, `live`, `halted`, …)."""

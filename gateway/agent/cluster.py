@@ -16,6 +16,7 @@ from gateway.agent.discovery import Found
 from gateway.agent.discovery.answers import Sight
 from gateway.agent.images import remembered
 from gateway.agent.inventory import Workload
+from gateway.agent.managed import Managed
 from gateway.agent.offers import Mesh, Refused
 from gateway.agent.proxied import Arriving, Proxied, also, arrived, remaining
 from gateway.agent.settling import Settled, settle
@@ -90,6 +91,10 @@ class Cluster:
         """Have these bundles."""
         self._world = trusting(self._world, trust)
         self._dirty.set()
+
+    def certified(self, certificates: link.Certificates) -> None:
+        """Have these managed certificates and authorities, and no others."""
+        self._change(managed=Managed.of(certificates))
 
     def placed(self, place: Place) -> None:
         """Know where and who we are."""
@@ -216,3 +221,6 @@ class Cluster:
         for name, why in now.items():
             if was.get(name) != why:
                 LOG.warning(line("left_out", name=name, why=why))
+        for name, withheld in self.settled.composition.waiting.items():
+            if before.composition.waiting.get(name) != withheld:
+                LOG.warning(line("withheld", name=name, without="managed certificate", what=",".join(withheld)))

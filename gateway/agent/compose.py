@@ -13,15 +13,16 @@ from gateway.agent.bare import bare
 from gateway.agent.images import images, plain
 from gateway.agent.inventory import Inventory, Workload, take
 from gateway.agent.minors import minor_of, no_view
+from gateway.agent.offers import Mesh
 from gateway.agent.peers import remote
-from gateway.agent.plans import EAST_WEST, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
+from gateway.agent.plans import EAST_WEST, GATEWAY, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
 from gateway.agent.proxied import ports
 from gateway.agent.unbound import resolved, unbound
 from gateway.agent.world import World
 from isthmus.ir.found import Discovery
 from isthmus.xds.endpoints import LocalInstance, Topology, endpoints
 from isthmus.xds.secrets import bundle
-from isthmus.xds.snapshot import Resource
+from isthmus.xds.snapshot import Resource, view_id
 
 
 class Names(NamedTuple):
@@ -38,7 +39,8 @@ NO_NAMES = Names()
 class Composition:
     """Everything composed. `plans` by proxy, `shared` by mesh; `left_out`: instance or gateway → why.
 
-    `roots`: what trust it was made from, and the secret. `images`: those of the world that it was made from.
+    `waiting`: proxy → what of it waits for managed certificates. `roots`: what trust it was made from, and the secret.
+    `images`: those of the world that it was made from.
     """
 
     inventory: Inventory = field(default_factory=Inventory)
@@ -49,6 +51,7 @@ class Composition:
     images: Mapping[str, Workload] = field(default_factory=dict)
     plain: Mapping[str, Plain] = field(default_factory=dict)
     names: Names = NO_NAMES
+    waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 NOTHING = Composition()
@@ -65,7 +68,8 @@ def compose(world: World, before: Composition = NOTHING) -> Composition:
     left_out = {**inventory.left_out, **{name: recipe for name, recipe in recipes.items() if isinstance(recipe, str)}}
     plans = {n: _kept(before.plans.get(n), recipe) for n, recipe in recipes.items() if not isinstance(recipe, str)}
     names = before.names if shared == before.shared else _names(shared)
-    return Composition(inventory, plans, shared, left_out, roots, world.images, plainly, names)
+    waiting = {name: plan.withheld for name, plan in plans.items() if plan.withheld}
+    return Composition(inventory, plans, shared, left_out, roots, world.images, plainly, names, waiting)
 
 
 def _kept(before: Plan | None, recipe: Recipe) -> Plan:
@@ -118,7 +122,15 @@ def _sidecars(
         elif minor is None:
             yield name, no_view(world.minors.get(name))
         else:
-            yield name, Sidecar(mesh, shared[work.mesh], work, roots, minor, world.place.trust_domain)
+            yield name, _sidecar(world, mesh, shared[work.mesh], work, roots, minor)
+
+
+def _sidecar(world: World, mesh: Mesh, shared: Shared, work: Workload, roots: Resource, minor: str) -> Sidecar:
+    """With the managed certificates it names, so that another one of them makes another plan, and no other does."""
+    wanted = mesh.secrets.get(view_id(work.role, work.of, minor), frozenset())
+    posed = world.managed.challenges if work.role == GATEWAY else ()
+    domain = world.place.trust_domain
+    return Sidecar(mesh, shared, work, roots, minor, domain, world.managed.secrets(wanted), posed)
 
 
 def _east_west(world: World, shared: Mapping[str, Shared]) -> Iterator[tuple[str, EastWest | str]]:

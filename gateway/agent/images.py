@@ -17,6 +17,7 @@ from gateway.agent.plans import NODE, Image, Plain, Shared
 from gateway.agent.world import World
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import Topology, endpoints
+from isthmus.xds.snapshot import view_id
 
 STRICT = "its transport is strict, and App Mesh's image has no identity here: use a warden, or make it permissive"
 
@@ -60,7 +61,8 @@ def images(world: World, of: Mapping[str, Plain]) -> Iterator[tuple[str, Image |
         elif (minor := newest(mesh, work.role, work.of)) is None:
             yield name, no_view(None)
         else:
-            yield name, Image(mesh, of[work.mesh], work, minor, world.capture)
+            wanted = mesh.secrets.get(view_id(work.role, work.of, minor), frozenset())
+            yield name, Image(mesh, of[work.mesh], work, minor, world.capture, world.managed.secrets(wanted))
 
 
 def speakable(directory: Directory, role: str, of: str) -> bool:

@@ -6,7 +6,7 @@ replaced, never changed.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from gateway.agent.acks import Proof, Target, ViewVersion
@@ -21,11 +21,14 @@ from isthmus.ir.found import Discovery
 from isthmus.values import TrustDomain
 from isthmus.xds import aws_image, names, tls
 from isthmus.xds.aws_image import Capture
+from isthmus.xds.challenges import Challenge
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
+from isthmus.xds.managed import secrets_of
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_east_west, compose_gateway, compose_node
 from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import Resource, Type, digest, view_id
+from isthmus.xds.withheld import Ready, ready
 
 NODE, GATEWAY, EAST_WEST = "node", "gateway", "east-west"
 
@@ -49,7 +52,10 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """The recipe of a proxy before an instance, or of a virtual gateway's Envoy."""
+    """The recipe of a proxy before an instance, or of a virtual gateway's Envoy.
+
+    `managed`: those of the managed secrets it names that are there; `challenges`: what a gateway answers first.
+    """
 
     mesh: Mesh
     shared: Shared
@@ -57,25 +63,39 @@ class Sidecar:
     roots: Resource
     minor: str
     trust_domain: str
+    managed: tuple[Resource, ...] = ()
+    challenges: tuple[Challenge, ...] = ()
+
+    @property
+    def view(self) -> str:
+        """The view's id."""
+        return view_id(self.workload.role, self.workload.of, self.minor)
 
     def plan(self) -> "Plan":
         """Its view, bound to its addresses, under the identity of its node."""
         work, domain, mesh_name = self.workload, TrustDomain(self.trust_domain), self.mesh.directory.facts.name
-        view = view_id(work.role, work.of, self.minor)
-        resources, instance = self.mesh.view(view), local(work)
+        view, instance = self.view, local(work)
+        resources, managed, withheld = self._ready()
         if work.role == NODE:
             outbound = DEFAULT_OUTBOUND if work.instance.outbound is None else work.instance.outbound
             beside = self._beside(instance)
             composed = compose_node(resources, self.shared.endpoints, instance, self.roots, outbound, beside)
             identity = domain.node(mesh_name, work.of)
         else:
-            composed = compose_gateway(resources, self.shared.endpoints, instance, self.roots)
+            composed = compose_gateway(resources, self.shared.endpoints, instance, self.roots, self.challenges)
             identity = domain.gateway(mesh_name, work.of)
+        composed += [Composed(secret, proven=False) for secret in managed]
         state = ProxyState(
             proxy=instance.name, identity=identity, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh
         )
         proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
-        return _plan(self, work.instance.host, state, composed, proved, _inbound(composed, instance))
+        made = _plan(self, work.instance.host, state, composed, proved, _inbound(composed, instance))
+        return replace(made, withheld=withheld)
+
+    def _ready(self) -> Ready:
+        """Its view, without what waits for managed certificates; most views name none."""
+        resources = self.mesh.view(self.view)
+        return ready(resources, self.managed) if self.view in self.mesh.secrets else Ready(list(resources), [])
 
     def _beside(self, instance: LocalInstance) -> frozenset[int]:
         """The TCP ports that proxies at the same address have before this one, by name: a port has one proxy."""
@@ -139,15 +159,20 @@ class Image:
     workload: Workload
     minor: str
     capture: Capture
+    managed: tuple[Resource, ...] = ()
 
     def plan(self) -> "Plan":
-        """Its view, behind App Mesh's iptables rules."""
+        """Its view, behind App Mesh's iptables rules; managed secrets as far as what comes of it names them."""
         work = self.workload
         view = view_id(work.role, work.of, self.minor)
         made = aws_image.compose_node if work.role == NODE else aws_image.compose_gateway
-        composed = made(self.mesh.view(view), self.plain.endpoints, self.capture)
+        resources, managed, withheld = ready(self.mesh.view(view), self.managed)
+        composed = made(resources, self.plain.endpoints, self.capture)
+        named = {name for each in composed for name in secrets_of(each.resource)}
+        composed += [Composed(secret, proven=False) for secret in managed if secret.name in named]
         state = ProxyState(proxy=work.instance.name, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh)
-        return _plan(self, "", state, composed, frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])}))
+        proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
+        return replace(_plan(self, "", state, composed, proved), withheld=withheld)
 
 
 Recipe: TypeAlias = Sidecar | EastWest | Image
@@ -155,7 +180,7 @@ Recipe: TypeAlias = Sidecar | EastWest | Image
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one proxy of `host` is to have; `resources` by version.
+    """What one proxy of `host` is to have; `resources` by version; `withheld` waits for managed certificates.
 
     `bare`: the backends of which it calls those endpoints in plaintext that say so.
     """
@@ -166,6 +191,7 @@ class Plan:
     target: Target
     resources: Mapping[str, Resource]
     bare: frozenset[str]
+    withheld: tuple[str, ...] = ()
 
 
 def local(workload: Workload) -> LocalInstance:

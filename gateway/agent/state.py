@@ -14,6 +14,7 @@ from uuid import UUID
 
 from google.protobuf.message import DecodeError, Message
 
+from gateway.agent.managed import NOTHING, Managed
 from gateway.agent.offers import Mesh, Refused, accept
 from gateway.agent.proxied import Proxied
 from gateway.agent.world import Place, World
@@ -66,6 +67,10 @@ class State:
         """Keep the bundles."""
         disk.write(self._kept / "trust.pb", trust.SerializeToString())
 
+    def certificates(self, certificates: link.Certificates) -> None:
+        """Keep the managed certificates, keys among them: the file is its owner's alone, as all of ours are."""
+        disk.write(self._kept / "certificates.pb", certificates.SerializeToString())
+
     def withdraw(self, mesh: str) -> None:
         """Forget a mesh; what was said upwards of it stays, for its generation."""
         disk.remove(self._of("definition", mesh))
@@ -74,11 +79,13 @@ class State:
     def world(self, place: Place) -> World:
         """Everything kept, as the world to begin with. `place` says who we are, and is completed."""
         trust = _parsed(link.Trust(), disk.read(self._kept / "trust.pb"))
+        certificates = _parsed(link.Certificates(), disk.read(self._kept / "certificates.pb"))
         world = World(
             place=self._known(place),
             meshes=dict(self._meshes()),
             imports=dict(self._all("imports", link.Imports)),
             proxied=self._proxied(),
+            managed=Managed.of(certificates) if certificates else NOTHING,
         )
         return trusting(world, trust) if trust else world
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from gateway.agent.discovery import Found
 from gateway.agent.discovery.answers import Sight
 from gateway.agent.inventory import Workload
+from gateway.agent.managed import NOTHING, Managed
 from gateway.agent.offers import Mesh
 from gateway.agent.proxied import Arriving, Proxied
 from gateway.proto import link_pb2 as link
@@ -53,9 +54,11 @@ class World:
     arriving: Arriving = field(default_factory=dict)
     siblings: bool = False
     resolved: Mapping[Discovery, Sight] = field(default_factory=dict)
+    managed: Managed = NOTHING
 
     def positions(self) -> tuple[link.Position, ...]:
         """What is held of each lane, for `Hello.held` and `Heartbeat.applied`."""
         held = [mesh.position for _, mesh in sorted(self.meshes.items())]
         held += [imports.position for _, imports in sorted(self.imports.items())]
-        return (*held, *([self.trust_position] if self.trust_position else []))
+        once = (self.trust_position, self.managed.position)
+        return (*held, *(position for position in once if position is not None))

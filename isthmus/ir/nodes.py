@@ -11,6 +11,7 @@ from isthmus.ir import tls
 from isthmus.ir.access_logs import access_log
 from isthmus.ir.discovery import discovery
 from isthmus.ir.health import health_check
+from isthmus.ir.listener_certificates import place
 from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
 from isthmus.ir.said import Said
 from isthmus.ir.surroundings import ClusterFacts
@@ -32,7 +33,10 @@ def node(name: str, said: Said, attached: Mapping[str, ClusterFacts]) -> Node:
     permissive = said.permissive(name)
     return Node(
         name=name,
-        listeners=tuple(_listener(name, spec, listener, permissive=permissive) for listener in spec.listeners or ()),
+        listeners=tuple(
+            _listener(name, spec, listener, _further(name, listener, said), permissive=permissive)
+            for listener in spec.listeners or ()
+        ),
         places=places,
         identities=tuple(TrustDomain(attached[c].trust_domain).node(said.mesh, name) for c in places),
         services=tuple(b.virtual_service.service for b in spec.backends or () if b.virtual_service is not None),
@@ -57,8 +61,17 @@ def request_timeout(timeout: Any) -> int:  # noqa: ANN401 - an http or a grpc ti
     return REQUEST_TIMEOUT if said is None else said
 
 
+def _further(name: str, listener: virtual_node.Listener, said: Said) -> tuple[str, ...]:
+    return said.certificates.get(place("VirtualNode", name, listener.port_mapping.port)) or ()
+
+
 def _listener(
-    name: str, spec: virtual_node.VirtualNodeSpec, said: virtual_node.Listener, *, permissive: bool
+    name: str,
+    spec: virtual_node.VirtualNodeSpec,
+    said: virtual_node.Listener,
+    further: tuple[str, ...],
+    *,
+    permissive: bool,
 ) -> Listener:
     protocol = Protocol(said.port_mapping.protocol)
     timeout = said.timeout.chosen[1] if said.timeout is not None else None
@@ -70,7 +83,7 @@ def _listener(
         pool=pool(said.connection_pool),
         outlier=_outlier(said.outlier_detection),
         check=health_check(name, spec, said),
-        tls=tls.shown(said.tls, permissive=permissive),
+        tls=tls.shown(said.tls, further, permissive=permissive),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from isthmus.incremental import ABSENT, Computation, Inputs, Lookup
+from isthmus.ir import listener_certificates
 from isthmus.model.definition import Settings
 from isthmus.model.document import Document
 from isthmus.model.key import Key
@@ -32,6 +33,7 @@ class Said:
 
     `alike`: the names of the services that are one name to HTTP, which does not know case, sorted, by that name in
     lower case.
+    `certificates`: the further certificates of a listener, by `listener_certificates.place`; None where there are none.
     """
 
     mesh: str
@@ -48,6 +50,7 @@ class Said:
     transports: Lookup[TransportSpec]
     bindings: Lookup[BindingSpec]
     alike: Lookup[tuple[str, ...]]
+    certificates: Lookup[tuple[str, ...]]
 
     @classmethod
     def of(
@@ -73,6 +76,7 @@ class Said:
             transports=every("Transport"),
             bindings=every("Binding"),
             alike=every(ALIKE),
+            certificates=every(listener_certificates.FURTHER),
         )
 
     def permissive(self, node: str) -> bool:
@@ -88,6 +92,7 @@ class Documents:
         self._computation = computation
         self._nested: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
         self._alike: dict[str, set[str]] = defaultdict(set)
+        self._further = listener_certificates.ByListener()
 
     def put(self, changes: Iterable[tuple[Key, Document | None]]) -> None:
         """Documents that are new or other than before; None for those that are gone."""
@@ -102,6 +107,9 @@ class Documents:
                 self._computation.put((key.kind, key.name), spec)
             if key.kind == "VirtualService":
                 self._put_alike(key.name, gone=document is None)
+            if key.kind == listener_certificates.KIND:
+                for place, arns in self._further.put(key.name, spec):
+                    self._computation.put((listener_certificates.FURTHER, place), arns or ABSENT)
         for kind, parent in parents:
             children = self._nested[kind, parent]
             self._computation.put((kind, parent), dict(children) if children else ABSENT)

@@ -3,9 +3,11 @@
 Between proxies calls travel in the mesh's own mutual TLS, which nobody has to ask for. App Mesh's TLS takes its place
 where it was really asked for: by a caller that enforces its policy, for that caller's calls; by a listener that
 validates its clients, for all calls to it, because a member of the mesh without such a certificate would else get in.
-Without names a caller demands the one under which its backend is found (appmesh.md §3.4).
+And it is all that there is to proxies that are not ours. Without names a caller demands the one under which its backend
+is found (appmesh.md §3.4).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -23,6 +25,9 @@ from isthmus.model.tls import (
     TlsValidationContext,
     TlsValidationContextTrust,
 )
+
+_SNI = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]{0,251}[0-9A-Za-z_])?")
+"""What can be asked for in TLS (RFC 6066 §3); Envoy refuses more than 255 bytes, and Cloud Map has longer names."""
 
 
 def shown(said: ListenerTls | None, further: Iterable[str] = (), *, permissive: bool) -> Shown | None:
@@ -72,25 +77,31 @@ def hostname(spec: VirtualNodeSpec) -> str:
 def calling(said: Policy | None, node: Node, listener: Listener) -> Calling | None:
     """How a caller with this policy calls a port of a node; None for the mesh's own way.
 
-    Whom the listener would have a certificate of, and has none, is refused: that is what was written.
+    Whom the listener would have a certificate of, and has none, is refused: that is what was written. Instances without
+    a proxy of ours may have App Mesh's, which takes no plaintext where the listener's TLS is strict: without a policy
+    callers negotiated it by themselves there (appmesh.md §3.4).
     """
-    name = node.hostname
-    if said is not None and said.covers(listener.port):
-        if said.enforced or _validates(listener):
-            demanded = said.server if said.server.names else replace(said.server, names=(name,))
-            return Calling(said.certificate, demanded, name, everywhere=said.enforced)
+    by = said if said is not None and said.covers(listener.port) else None
+    enforced = by is not None and by.enforced
+    proxied = enforced or (listener.tls is not None and listener.tls.clients is not None)
+    bare = enforced or (listener.tls is not None and not listener.tls.plaintext)
+    if not proxied and not bare:
         return None
-    return Calling(None, Demand(None), name, everywhere=False) if _validates(listener) else None
+    certificate = None if by is None else by.certificate
+    name = node.hostname if _SNI.fullmatch(node.hostname) else ""
+    return Calling(certificate, _demanded(by, node), name, proxied, bare)
+
+
+def _demanded(by: Policy | None, node: Node) -> Demand:
+    if by is None:
+        return Demand(None)
+    return by.server if by.server.names else replace(by.server, names=(node.hostname,))
 
 
 def demand(said: TlsValidationContext | ListenerTlsValidationContext) -> Demand:
     """A validation context."""
     names = said.subject_alternative_names
     return Demand(_trust(said.trust), () if names is None else tuple(names.match.exact))
-
-
-def _validates(listener: Listener) -> bool:
-    return listener.tls is not None and listener.tls.clients is not None
 
 
 def _certificate(said: ListenerTlsCertificate | ClientTlsCertificate) -> Material:

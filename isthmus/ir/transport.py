@@ -63,12 +63,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """Calls to one port that travel in App Mesh's TLS. `name`: what the server is called where it has no slot.
+    """Calls to one port that travel in App Mesh's TLS. `name`: asked for where there is no slot; may be empty.
 
-    `everywhere`: to instances without a proxy as well, never in plaintext.
+    `proxied`: those to instances with a proxy of ours. `bare`: those to all others, which are then never in plaintext.
     """
 
     certificate: Material | None
     server: Demand
     name: str
-    everywhere: bool
+    proxied: bool
+    bare: bool

@@ -12,6 +12,7 @@ from isthmus.ir.said import Said
 from isthmus.ir.services import Askable, called, service
 from isthmus.ir.transport import Policy
 from isthmus.model.key import Key
+from isthmus.model.kinds.listener_certificates import ListenerCertificatesSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewayListener, VirtualGatewaySpec
 from isthmus.model.kinds.virtual_node import Listener, VirtualNodeSpec
 
@@ -48,6 +49,20 @@ def of_gateway(key: Key, spec: VirtualGatewaySpec, said: Said) -> Iterator[Ineff
         routes = (said.gateway_routes.get(key.name) or {}).values()
         services = {r.route.action.target.virtual_service.virtual_service_name for r in routes}
         yield from _of_policy(key, _Said(_DEFAULT, policy, tuple(sorted(services))), said)
+
+
+def of_certificates(key: Key, spec: ListenerCertificatesSpec, said: Said) -> Iterator[Ineffective]:
+    """Further certificates of a listener that shows none, or is not there."""
+    of = spec.of
+    found = (said.nodes if of.kind == "VirtualNode" else said.gateways).get(of.name)
+    listener = next(
+        (each for each in (found.listeners or () if found else ()) if each.port_mapping.port == spec.port), None
+    )
+    if listener is None:
+        yield Ineffective(key, "/spec/port", f"{of.kind} {of.name} has no listener at port {spec.port}")
+    elif listener.tls is None or listener.tls.mode == "DISABLED":
+        reason = f"the listener at port {spec.port} of {of.kind} {of.name} has no TLS, so it shows no certificate"
+        yield Ineffective(key, "/spec/certificates", reason)
 
 
 _DEFAULT = "/spec/backendDefaults/clientPolicy/tls"

@@ -35,6 +35,12 @@ SPOKEN = {ALPN_H2: "h2", ALPN_H1: "http/1.1", ALPN_TCP: ALPN_APP_MESH}
 HTTP, TCP = ("h2", "http/1.1"), (ALPN_APP_MESH,)
 """What a port of requests, and one of raw bytes, understands."""
 
+SECURED, PLAIN = "app-mesh", "plaintext"
+"""The chains for TLS that no other is for, and for plaintext."""
+
+WITHOUT_PROXY = "without-proxy"
+"""The transport to endpoints without a proxy of ours."""
+
 _NOWHERE = "nowhere.invalid"
 """What no certificate is for (RFC 6761 §6.4)."""
 
@@ -62,14 +68,14 @@ def secured(said: Shown, alpn: Iterable[str], filters: _Filters) -> _Chain:
     """The chain for TLS that no other is for."""
     match = listener_components_pb2.FilterChainMatch(transport_protocol="tls")
     return _Chain(
-        name="app-mesh", filter_chain_match=match, transport_socket=downstream(said, alpn), filters=list(filters)
+        name=SECURED, filter_chain_match=match, transport_socket=downstream(said, alpn), filters=list(filters)
     )
 
 
 def plaintext(filters: _Filters) -> _Chain:
     """The chain for what is no TLS."""
     match = listener_components_pb2.FilterChainMatch(transport_protocol="raw_buffer")
-    return _Chain(name="plaintext", filter_chain_match=match, filters=list(filters))
+    return _Chain(name=PLAIN, filter_chain_match=match, filters=list(filters))
 
 
 def downstream(said: Shown, alpn: Iterable[str]) -> base_pb2.TransportSocket:
@@ -94,7 +100,7 @@ def without_proxy(said: Calling, alpn: str) -> cluster_pb2.Cluster.TransportSock
     match = Struct()
     match.fields["transport"].string_value = PLAINTEXT
     return cluster_pb2.Cluster.TransportSocketMatch(
-        name="without-proxy", match=match, transport_socket=_upstream(said, offered, said.name)
+        name=WITHOUT_PROXY, match=match, transport_socket=_upstream(said, offered, said.name)
     )
 
 

@@ -88,7 +88,7 @@ def backend(
 ) -> Resource:
     """A port of a node as its clients see it. The transport is each endpoint's own; TLS where it says none.
 
-    `secured`: App Mesh's TLS instead of the mesh's own. `service`: the only one whose calls go this way.
+    `secured`: App Mesh's TLS instead of the mesh's own, or of plaintext. `service`: the only one that calls this way.
 
     An instance that is ejected keeps its TCP connections: it may be one that only takes no more, and ending those that
     it has taken would cost their callers what they are in the middle of. One that is gone is noticed by keepalive.
@@ -98,11 +98,11 @@ def backend(
     out.name = names.backend(node.name, listener.port, service)
     out.alt_stat_name = names.stat(out.name)
     alpn = wire(listener.protocol, permissive=permissive).alpn
-    if secured is None:
+    if secured is not None and secured.proxied:
+        out.transport_socket.CopyFrom(app_mesh_tls.upstream(secured, alpn))
+    else:
         out.transport_socket.CopyFrom(tls.upstream(node.identities, alpn))
-        return _resource(out)
-    out.transport_socket.CopyFrom(app_mesh_tls.upstream(secured, alpn))
-    if secured.everywhere:
+    if secured is not None and secured.bare:
         del out.transport_socket_matches[:]
         out.transport_socket_matches.append(app_mesh_tls.without_proxy(secured, alpn))
     return _resource(out)

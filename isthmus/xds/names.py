@@ -140,6 +140,11 @@ def authority(*arns: str) -> str:
     return "/".join([AUTHORITY, *map(escaped, arns)])
 
 
+def challenge(domain: str) -> str:
+    """The answer to an ACME authority that asks for a domain."""
+    return f"challenge/{escaped(domain)}"
+
+
 def managed(secret: str) -> tuple[str, tuple[str, ...]] | None:
     """The inverse of `certificate` and `authority`: the family and the ARNs; None for every other secret."""
     family, *segments = secret.split("/")

@@ -87,6 +87,7 @@ FAMILIES: Mapping[str, Made] = {
     names.CERTIFICATE: _own,
     names.AUTHORITY: _own,
     names.FILE: _own,
+    "challenge": _own,
 }
 """What made the names of each family: resources, virtual hosts, routes, slots, and statistics below them."""
 

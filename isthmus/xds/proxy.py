@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from isthmus.values import OUTBOUND_PORT
 from isthmus.xds import east_west, egress, names
+from isthmus.xds.challenges import Challenge, answering
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing, renamed
 from isthmus.xds.localise import bound
@@ -60,11 +61,18 @@ def compose_node(
 
 
 def compose_gateway(
-    view: Iterable[Resource], endpoints: Mapping[str, Resource], instance: LocalInstance, bundle: Resource
+    view: Iterable[Resource],
+    endpoints: Mapping[str, Resource],
+    instance: LocalInstance,
+    bundle: Resource,
+    challenges: Sequence[Challenge] = (),
 ) -> list[Composed]:
-    """A gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`."""
+    """A gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`.
+
+    With `challenges` the routes of its ports answer them first; such routes are no revision's, so none waits for them.
+    """
     kept = [r for r in view if _served(r.name, ("ingress", "self"), instance)]
-    local = [_localised(r, instance, None) for r in kept]
+    local = [_answering(_localised(r, instance, None), challenges) for r in kept]
     return [*local, *_assignments(kept, endpoints), Composed(bundle, proven=False)]
 
 
@@ -118,6 +126,13 @@ def _port(listener: str, instance: LocalInstance, outbound: int | None) -> int |
         if port is not None:
             return instance.ports[port]
     return names.connected_port(listener)
+
+
+def _answering(composed: Composed, challenges: Sequence[Challenge]) -> Composed:
+    made = composed.resource
+    if not challenges or made.type != Type.ROUTES or names.listened_port(made.name, "ingress") is None:
+        return composed
+    return Composed(answering(made, challenges), proven=False)
 
 
 _WITH_ENDPOINTS = ("app/", "node/", "peer/")

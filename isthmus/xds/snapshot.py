@@ -211,11 +211,11 @@ def union(old: Iterable[Ref], new: Iterable[Ref]) -> tuple[Ref, ...]:
     acknowledged.
     """
     fresh = {(r.type, r.name): r for r in new}
-    kept = {(r.type, r.name): r for r in old if (Type.LISTENER, _listener_of(r)) not in fresh}
+    kept = {(r.type, r.name): r for r in old if (Type.LISTENER, listener_of(r)) not in fresh}
     return tuple(sorted((kept | fresh).values()))
 
 
-def _listener_of(ref: Ref) -> str | None:
+def listener_of(ref: Ref) -> str | None:
     """The listener that a route table or a filter belongs to."""
     if ref.type == Type.EXTENSION:
         return names.slot_listener(ref.name)
