@@ -7,6 +7,7 @@ be kept must not wait for AWS.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -77,7 +78,7 @@ class CloudMapSource:
             retries={"total_max_attempts": 1},
             inject_host_prefix=not elsewhere,  # AWS is asked at data-servicediscovery.…
         )
-        region = session.region_name or self._region() or None
+        region = session.region_name or os.environ.get("AWS_REGION") or self._region() or None
         return session.client("servicediscovery", region, endpoint_url=self._endpoint or None, config=once)
 
 

@@ -142,7 +142,7 @@ async def test_whoever_does_not_answer_says_nothing() -> None:
 
 async def test_without_credentials_or_a_region_nothing_is_said(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     for nobody in (CloudMapSource(there.url, lambda: REGION), CloudMapSource(there.url, str)):
         with contextlib.closing(nobody), pytest.raises(Unavailable):

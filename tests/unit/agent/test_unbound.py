@@ -175,6 +175,9 @@ def test_the_summary_says_what_is_bound_and_what_is_known_of_the_rest() -> None:
         link.Resolved(node="green", source="cloud-map", asked="shop/green"),
     ]
     assert [r.node for r in summary(FRONT, instance("blue", {}), blue=stale).resolved] == ["green"]
+    assert list(said.plaintext) == [
+        link.Plaintext(caller="front", caller_kind="node", node="blue", port=8080, instances=["192.0.2.1:8080"])
+    ], "who calls it so, and would be cut off where transport becomes strict"
 
 
 def test_what_was_known_is_there_after_a_restart_and_is_stale(tmp_path: Path) -> None:
