@@ -16,6 +16,7 @@ from gateway.agent.peers import remote
 from gateway.agent.plans import EAST_WEST, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
 from gateway.agent.proxied import ports
 from gateway.agent.world import World
+from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance, Topology, endpoints
 from isthmus.xds.secrets import bundle
 from isthmus.xds.snapshot import Resource
@@ -62,8 +63,8 @@ def _roots(world: World) -> Resource | None:
 
 
 def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None) -> Shared:
-    instances = tuple(_reached(w, world) for w in inventory.of(mesh, NODE))
     directory, imports = world.meshes[mesh].directory, world.imports.get(mesh)
+    instances = tuple(_reached(w, directory, world) for w in inventory.of(mesh, NODE))
     if before and before.directory is directory and before.imports is imports and before.local == instances:
         return before
     found = endpoints(directory, Topology(instances, remote(imports)), world.place.here)
@@ -73,9 +74,9 @@ def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None
     return Shared(directory, imports, instances, found, crowded, bare(directory, instances, found))
 
 
-def _reached(work: Workload, world: World) -> LocalInstance:
+def _reached(work: Workload, directory: Directory, world: World) -> LocalInstance:
     """A workload as others reach it: through its proxy only where that was seen."""
-    return replace(local(work), ports=ports(work.instance, world.proxied, siblings=world.siblings))
+    return replace(local(work, directory), ports=ports(work.instance, world.proxied, siblings=world.siblings))
 
 
 def _sidecars(

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from isthmus.hostport import parted
+
 MAX_CONNECTIONS = 50_000
 """Downstream connections of one proxy; without any limit Envoy warns, and a flood has none."""
 KEEPALIVE = {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}
@@ -23,11 +25,11 @@ _CONNECTIONS = "envoy.extensions.resource_monitors.downstream_connections.v3.Dow
 
 def bootstrap(proxy: str, socket: Path, admin: str) -> Mapping[str, Any]:
     """The bootstrap of one proxy as JSON. `socket` is the warden's, which proves who we are; `admin` is HOST:PORT."""
-    host, _, port = admin.rpartition(":")
+    host, port = parted(admin)
     source = {"ads": {}, "resource_api_version": "V3"}
     return {
         "node": {"id": proxy, "cluster": "isthmus"},
-        "admin": {"address": {"socket_address": {"address": host, "port_value": int(port)}}},
+        "admin": {"address": {"socket_address": {"address": host, "port_value": port}}},
         "dynamic_resources": {"ads_config": _ads(), "cds_config": source, "lds_config": source},
         "static_resources": {"clusters": [_warden(socket)]},
         "bootstrap_extensions": [{"name": "envoy.bootstrap.internal_listener", "typed_config": _typed(_INTERNAL)}],

@@ -26,8 +26,8 @@ def register(app: typer.Typer) -> None:
         """Say which node, port and instance of a mesh a gateway is asked for by this name."""
         from isthmus.cli import urls  # heavy, only when run
         from isthmus.cli.client import Client, fail
-        from isthmus.xds.explained import explained
         from isthmus.xds.directory import Directory
+        from isthmus.xds.explained import explained
         from isthmus.xds.snapshot import AGENT_VIEW, Resource, Type
 
         path = urls.mesh(mesh)

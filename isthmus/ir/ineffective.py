@@ -39,7 +39,7 @@ _ROUTE: Shape = {"action": _ALL, "match": _ALL, "retry_policy": _ALL, "timeout":
 EFFECTIVE: Mapping[str, Shape] = {
     "Mesh": {
         "egress_filter": {"type": _ALL},
-        "service_discovery": _DISCOVERY,
+        "service_discovery": {"ip_preference": _ALL},
     },
     "VirtualNode": {
         "backend_defaults": _TLS,

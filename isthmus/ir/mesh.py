@@ -198,6 +198,7 @@ class Node:
     exported: bool
     permissive: bool
     log: AccessLog | None = None
+    families: tuple[int, ...] = ()
 
     def listener(self, port: int) -> Listener:
         """The listener on a port; StopIteration if there is none, which is our bug."""
@@ -271,6 +272,7 @@ class ClusterMesh:
 
     What is looked up by name is resolved when it is asked for. `account` and `region` are those of the mesh's ARN.
     `lets_out`: whether nodes may call what is no backend of theirs. `permissive`: what nodes are that say nothing else.
+    `families`: of IP, as in `isthmus.ir.families`.
     """
 
     id: UUID
@@ -282,6 +284,7 @@ class ClusterMesh:
     cluster: str
     permissive: bool
     lets_out: bool
+    families: tuple[int, ...]
     minors: tuple[str, ...]
     domains: Mapping[str, str]
     peers: tuple[Peer, ...]

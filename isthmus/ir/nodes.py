@@ -7,6 +7,7 @@ needs no compile, and one anywhere else is nobody (design-notes 3).
 from collections.abc import Mapping
 from typing import Any
 
+from isthmus.ir import families
 from isthmus.ir.access_logs import access_log
 from isthmus.ir.health import health_check
 from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
@@ -36,6 +37,7 @@ def node(name: str, said: Said, attached: Mapping[str, ClusterFacts]) -> Node:
         exported=said.settings.exports != "listed",
         permissive=_permissive(name, said),
         log=access_log(spec.logging),
+        families=families.of_node(spec, said),
     )
 
 

@@ -16,7 +16,7 @@ OUTBOUND, EAST_WEST = "outbound", "east-west"
 """The listener for the application's requests, and the gateway's between clusters."""
 
 EGRESS = "egress"
-"""The cluster for what is in no mesh, and what is remembered of DNS for it."""
+"""The cluster for what is in no mesh."""
 
 ORIGINAL = "original"
 """Wherever a redirected connection was going; App Mesh's image only."""
@@ -125,6 +125,11 @@ def slot_listener(name: str) -> str:
 def east_west_chain(label: str) -> str:
     """One mesh's chain of an east-west gateway, which serves several meshes; `label` is `values.mesh_label`."""
     return f"{EAST_WEST}/{label}"
+
+
+def remembered(lookup: str) -> str:
+    """What is remembered of DNS for `EGRESS`: what is looked up otherwise is remembered apart."""
+    return f"{EGRESS}/{lookup}"
 
 
 def stat(name: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from isthmus.values import OUTBOUND_PORT
-from isthmus.xds import east_west, egress, names
+from isthmus.xds import dual, east_west, egress, names
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing
 from isthmus.xds.localise import bound
@@ -106,7 +106,10 @@ def _localised(resource: Resource, instance: LocalInstance, outbound: int | None
     if resource.type == Type.ROUTES and resource.name == names.OUTBOUND and outbound not in (None, DEFAULT_OUTBOUND):
         return Composed(egress.localised(resource, outbound), proven=True)
     port = _port(resource.name, instance, outbound) if resource.type == Type.LISTENER else None
-    return Composed(resource if port is None else bound(resource, instance.address, port), proven=True)
+    if port is None:
+        return Composed(resource, proven=True)
+    first, *others = dual.listened(instance.addresses, instance.families)
+    return Composed(bound(resource, first, port, others), proven=True)
 
 
 def _port(listener: str, instance: LocalInstance, outbound: int | None) -> int | None:

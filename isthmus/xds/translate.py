@@ -44,7 +44,7 @@ class Translation:
         if self._ir.cluster not in node.places:
             return None
         services = self._known(node.services)
-        listener = self._once(("outbound", node.log), lambda: listeners.outbound(node.log))
+        listener = self._once(("outbound", node.log), lambda: listeners.outbound(node.log, self._ir.families))
         table = self._once(("table", services), lambda: self._node_table(services))
         claims = self._once(("claims", services), lambda: ir_tcp.claims({n: self._tcp(n) for n in services}))
         ports = tuple(sorted({*self._called(services), *ir_tcp.called(claims)}))
@@ -116,7 +116,7 @@ class Translation:
         return routes.outbound(self._hosts(services), otherwise=egress.routes(ports))
 
     def _egress(self) -> Half:
-        return (self._once("egress", egress.cluster),) if self._ir.lets_out else ()
+        return (self._once("egress", lambda: egress.cluster(self._ir.families)),) if self._ir.lets_out else ()
 
     def _tcp(self, service: str) -> tuple[TcpPort, ...]:
         return self._once(("tcp", service), lambda: self._ir.services[service].tcp)

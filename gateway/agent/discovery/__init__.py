@@ -7,7 +7,10 @@ not answer) yields its last result marked `stale`: "I lost sight" is never read 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Protocol
+
+from isthmus.hostport import joined
 
 
 class Health(StrEnum):
@@ -20,7 +23,10 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One running copy of something. `ports`: listener port → the port of the proxy before it; none, no proxy there."""
+    """One running copy of something. `ports`: listener port → the port of the proxy before it; none, no proxy there.
+
+    `also`: its address of the other family, if it has one.
+    """
 
     name: str
     host: str
@@ -30,6 +36,7 @@ class Instance:
     health: Health = Health.HEALTHY
     outbound: int | None = None
     """The port where its proxy listens for what the application sends; None, not said."""
+    also: str = ""
 
     @property
     def proxied(self) -> bool:
@@ -49,9 +56,10 @@ class Gateway:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Where other clusters reach it."""
-        own = f"[{self.address}]" if ":" in self.address else self.address
-        return self.public or (f"{own}:{self.port}",)
+        """Where other clusters reach it: nowhere, if it listens at every address and says none."""
+        if self.public or ip_address(self.address).is_unspecified:
+            return self.public
+        return (joined(self.address, self.port),)
 
 
 @dataclass(frozen=True, slots=True)

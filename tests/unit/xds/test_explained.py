@@ -6,16 +6,17 @@ import pytest
 
 from isthmus.values import ANY, mesh_label, service_id, slot_id
 from isthmus.wire import Sni
-from isthmus.xds.explained import Asked, explained
 from isthmus.xds.directory import Backend, Directory, Facts, NodeFacts
+from isthmus.xds.explained import Asked, explained
 
 MESH, EAST = UUID(int=7), UUID(int=1)
 LABEL = mesh_label(MESH)
 FACTS = Facts(MESH, "shop", LABEL, "mesh.example", permissive=False)
 NODES = {
-    name: NodeFacts(service_id(MESH, name), ((8080, "http"), (9000, "tcp")), exported=True) for name in ("Foo", "foo")
+    name: NodeFacts(service_id(MESH, name), ((8080, "http"), (9000, "tcp")), exported=True, permissive=False)
+    for name in ("Foo", "foo")
 }
-CALLED = {"node/db/7000": Backend("db", 7000, service_id(MESH, "db"), "tcp")}
+CALLED = {"node/db/7000": Backend("db", 7000, service_id(MESH, "db"), "tcp", permissive=False)}
 DIRECTORY = Directory(FACTS, NODES, backends=CALLED)
 
 
