@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from isthmus import values
 from isthmus.errors import Invalid, Violation
+from isthmus.hostport import parted
 
 PREFIX = "ISTHMUS_"
 FILE = "ISTHMUS_SETTINGS"
@@ -37,8 +38,7 @@ def _broker(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) <= _MAX_PORT:
+    if not 0 < parted(text)[1] <= _MAX_PORT:
         raise ValueError("must be HOST:PORT")
     return text
 

@@ -20,6 +20,7 @@ from gateway.agent.proxied import ports
 from gateway.agent.unbound import resolved, unbound
 from gateway.agent.world import World
 from isthmus.ir.found import Discovery
+from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance, Topology, endpoints
 from isthmus.xds.secrets import bundle
 from isthmus.xds.snapshot import Resource, view_id
@@ -81,8 +82,8 @@ def _roots(world: World) -> Resource | None:
 
 
 def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None) -> Shared:
-    instances = tuple(_reached(w, world) for w in inventory.of(mesh, NODE))
     directory, imports = world.meshes[mesh].directory, world.imports.get(mesh)
+    instances = tuple(_reached(w, directory, world) for w in inventory.of(mesh, NODE))
     same = before and before.directory is directory and before.imports is imports and before.local == instances
     asked = before.unbound if before and same else unbound(directory, instances, imports)
     found_by_name = resolved(asked, world.resolved)
@@ -96,10 +97,10 @@ def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None
     return Shared(directory, imports, instances, found, crowded, called_bare, asked, found_by_name)
 
 
-def _reached(work: Workload, world: World) -> LocalInstance:
+def _reached(work: Workload, directory: Directory, world: World) -> LocalInstance:
     """A workload as others reach it: through its proxy only where that was seen."""
     seen, name = ports(work.instance, world.proxied, siblings=world.siblings), work.instance.name
-    return replace(local(work), ports=seen, arriving=world.arriving.get(name, frozenset()))
+    return replace(local(work, directory), ports=seen, arriving=world.arriving.get(name, frozenset()))
 
 
 def _names(shared: Mapping[str, Shared]) -> Names:

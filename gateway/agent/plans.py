@@ -17,6 +17,7 @@ from gateway.agent.offers import Mesh
 from gateway.agent.world import Place
 from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyState
+from isthmus.ir.families import Families
 from isthmus.ir.found import Discovery
 from isthmus.values import TrustDomain
 from isthmus.xds import aws_image, names, tls
@@ -75,7 +76,7 @@ class Sidecar:
     def plan(self) -> "Plan":
         """Its view, bound to its addresses, under the identity of its node."""
         work, domain, mesh_name = self.workload, TrustDomain(self.trust_domain), self.mesh.directory.facts.name
-        view, instance = self.view, local(work)
+        view, instance = self.view, local(work, self.mesh.directory)
         resources, managed, withheld = self._ready()
         if work.role == NODE:
             outbound = DEFAULT_OUTBOUND if work.instance.outbound is None else work.instance.outbound
@@ -170,7 +171,8 @@ class Image:
         view = view_id(work.role, work.of, self.minor)
         made = aws_image.compose_node if work.role == NODE else aws_image.compose_gateway
         resources, managed, withheld = ready(self.mesh.view(view), self.managed)
-        composed = made(resources, self.plain.endpoints, self.capture)
+        capture = aws_image.of_families(self.capture, families(work, self.mesh.directory))
+        composed = made(resources, self.plain.endpoints, capture)
         named = {name for each in composed for name in secrets_of(each.resource)}
         composed += [Composed(secret, proven=False) for secret in managed if secret.name in named]
         state = ProxyState(proxy=work.instance.name, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh)
@@ -197,10 +199,16 @@ class Plan:
     withheld: tuple[str, ...] = ()
 
 
-def local(workload: Workload) -> LocalInstance:
+def local(workload: Workload, directory: Directory) -> LocalInstance:
     """A workload as its own listeners are made from it."""
-    i = workload.instance
-    return LocalInstance(i.name, workload.of, i.address, i.ports, i.zone, i.health.value)
+    i, wanted = workload.instance, families(workload, directory)
+    return LocalInstance(i.name, workload.of, i.address, i.ports, i.zone, i.health.value, also=i.also, families=wanted)
+
+
+def families(workload: Workload, directory: Directory) -> Families:
+    """Of IP, as its node or else its mesh wants them; a gateway says none of its own."""
+    node = directory.nodes.get(workload.of) if workload.role == NODE else None
+    return directory.facts.families if node is None else node.families
 
 
 def _inbound(composed: Sequence[Composed], instance: LocalInstance) -> frozenset[tuple[int, int]]:

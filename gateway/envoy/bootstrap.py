@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from isthmus.hostport import parted
 from isthmus.xds.names import TENANTS_SDS, XDS
 
 MAX_CONNECTIONS = 50_000
@@ -28,11 +29,11 @@ def bootstrap(proxy: str, socket: Path, admin: str, sds: Path) -> Mapping[str, A
 
     `sds`: the socket of the tenant's own SDS, which need not be there unless a definition has secrets of it.
     """
-    host, _, port = admin.rpartition(":")
+    host, port = parted(admin)
     source = {"ads": {}, "resource_api_version": "V3"}
     return {
         "node": {"id": proxy, "cluster": "isthmus"},
-        "admin": {"address": {"socket_address": {"address": host, "port_value": int(port)}}},
+        "admin": {"address": {"socket_address": {"address": host, "port_value": port}}},
         "dynamic_resources": {"ads_config": _ads(), "cds_config": source, "lds_config": source},
         "static_resources": {"clusters": [_over_unix(XDS, socket), _over_unix(TENANTS_SDS, sds)]},
         "bootstrap_extensions": [{"name": "envoy.bootstrap.internal_listener", "typed_config": _typed(_INTERNAL)}],

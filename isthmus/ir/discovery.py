@@ -6,20 +6,15 @@ What is found so has no proxy, so it is called in plaintext, which only a permis
 
 from collections.abc import Iterator
 
+from isthmus.ir.families import of_node
 from isthmus.ir.found import CloudMap, Discovery, Dns
 from isthmus.ir.mesh import Ineffective
 from isthmus.ir.said import Said
 from isthmus.model.key import Key
-from isthmus.model.kinds.mesh import IpPreference, MeshSpec
 from isthmus.model.kinds.virtual_node import DnsServiceDiscovery, VirtualNodeSpec
 
-FAMILIES: dict[IpPreference | None, tuple[int, ...]] = {
-    None: (6, 4),
-    "IPv6_PREFERRED": (6, 4),
-    "IPv4_PREFERRED": (4, 6),
-    "IPv4_ONLY": (4,),
-    "IPv6_ONLY": (6,),
-}
+UNSAID = (6, 4)
+"""What is asked for where nobody says it: both, IPv6 first."""
 
 NO_NAME = "DNS has no such name: its labels are 1 to 63 characters long, so only bound instances are called"
 STRICT = (
@@ -28,17 +23,17 @@ STRICT = (
 )
 
 
-def discovery(spec: VirtualNodeSpec, mesh: MeshSpec) -> Discovery | None:
+def discovery(spec: VirtualNodeSpec, said: Said) -> Discovery | None:
     """What is asked for a node's instances; None if it says nothing that can be asked."""
     if spec.service_discovery is None:
         return None
-    said = spec.service_discovery.chosen[1]
-    families = _families(said.ip_preference, mesh)
-    if isinstance(said, DnsServiceDiscovery):
-        name = _absolute(said.hostname)
-        return Dns(name, said.response_type != "ENDPOINTS", families) if name else None
-    attributes = sorted((a.key, a.value) for a in said.attributes or ())
-    return CloudMap(said.namespace_name, said.service_name, tuple(attributes), families)
+    way = spec.service_discovery.chosen[1]
+    families = of_node(spec, said) or UNSAID
+    if isinstance(way, DnsServiceDiscovery):
+        name = _absolute(way.hostname)
+        return Dns(name, way.response_type != "ENDPOINTS", families) if name else None
+    attributes = sorted((a.key, a.value) for a in way.attributes or ())
+    return CloudMap(way.namespace_name, way.service_name, tuple(attributes), families)
 
 
 def without_effect(node: str, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective]:
@@ -48,14 +43,8 @@ def without_effect(node: str, spec: VirtualNodeSpec, said: Said) -> Iterator[Ine
     key, at = Key("VirtualNode", node), "/spec/serviceDiscovery"
     if not said.permissive(node):
         yield Ineffective(key, at, STRICT)
-    elif discovery(spec, said.spec) is None:
+    elif discovery(spec, said) is None:
         yield Ineffective(key, f"{at}/dns/hostname", NO_NAME)
-
-
-def _families(node: IpPreference | None, mesh: MeshSpec) -> tuple[int, ...]:
-    """The node's own preference, else the mesh's."""
-    everywhere = mesh.service_discovery.ip_preference if mesh.service_discovery is not None else None
-    return FAMILIES[node if node is not None else everywhere]
 
 
 def _absolute(hostname: str) -> str:

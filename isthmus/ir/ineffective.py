@@ -30,7 +30,6 @@ _NO_CLIENT = (
     "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
     " set it at what stands before the gateway, such as a load balancer"
 )
-_LISTENING = "nodes' own service discovery follows it; listeners and what is let out do not yet"
 _FOUND = "workloads are found by the instances file only"
 
 _ALL = True
@@ -39,7 +38,7 @@ _ROUTE: Shape = {"action": _ALL, "match": _ALL, "retry_policy": _ALL, "timeout":
 EFFECTIVE: Mapping[str, Shape] = {
     "Mesh": {
         "egress_filter": {"type": _ALL},
-        "service_discovery": {"ip_preference": _LISTENING},
+        "service_discovery": {"ip_preference": _ALL},
     },
     "VirtualNode": {
         "backend_defaults": _ALL,

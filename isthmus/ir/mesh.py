@@ -208,6 +208,7 @@ class Node:
     hostname: str = ""
     policy: Policy | None = None
     policies: tuple[tuple[str, Policy | None], ...] = ()
+    families: tuple[int, ...] = ()
 
     def listener(self, port: int) -> Listener:
         """The listener on a port; StopIteration if there is none, which is our bug."""
@@ -286,6 +287,7 @@ class ClusterMesh:
 
     What is looked up by name is resolved when it is asked for. `account` and `region` are those of the mesh's ARN.
     `lets_out`: whether nodes may call what is no backend of theirs. `permissive`: what nodes are that say nothing else.
+    `families`: of IP, as in `isthmus.ir.families`.
     """
 
     id: UUID
@@ -297,6 +299,7 @@ class ClusterMesh:
     cluster: str
     permissive: bool
     lets_out: bool
+    families: tuple[int, ...]
     minors: tuple[str, ...]
     domains: Mapping[str, str]
     peers: tuple[Peer, ...]

@@ -7,7 +7,7 @@ needs no compile, and one anywhere else is nobody (design-notes 3).
 from collections.abc import Mapping
 from typing import Any
 
-from isthmus.ir import tls
+from isthmus.ir import families, tls
 from isthmus.ir.access_logs import access_log
 from isthmus.ir.discovery import discovery
 from isthmus.ir.health import health_check
@@ -43,10 +43,11 @@ def node(name: str, said: Said, attached: Mapping[str, ClusterFacts]) -> Node:
         exported=said.settings.exports != "listed",
         permissive=permissive,
         log=access_log(spec.logging),
-        discovery=discovery(spec, said.spec),
+        discovery=discovery(spec, said),
         hostname=tls.hostname(spec),
         policy=tls.default_policy(spec.backend_defaults),
         policies=tls.own_policies(spec),
+        families=families.of_node(spec, said),
     )
 
 

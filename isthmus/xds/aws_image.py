@@ -13,7 +13,7 @@ is left out (`isthmus.xds.oldest`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2, extension_pb2
@@ -22,11 +22,14 @@ from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 
+from isthmus.ir.families import Families
 from isthmus.xds import aws_outbound, egress, names
 from isthmus.xds.app_mesh_tls import PLAIN, SECURED, WITHOUT_PROXY
 from isthmus.xds.consistency import asked_for
+from isthmus.xds.dual import ANYWHERE
 from isthmus.xds.endpoints import app_endpoints, nothing
 from isthmus.xds.listeners import INSPECTED_WITHIN
+from isthmus.xds.localise import beside, bind
 from isthmus.xds.oldest import known
 from isthmus.xds.oldest_logs import understood
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, Composed
@@ -44,9 +47,24 @@ class Capture:
     address: str = "0.0.0.0"  # noqa: S104 - redirected connections arrive at whatever address they were for
     inbound: int = 15000
     outbound: int = DEFAULT_OUTBOUND
+    also: str = ""
+
+    def bind(self, listener: listener_pb2.Listener, port: int) -> None:
+        """Listen where connections are led."""
+        bind(listener, self.address, port)
+        if self.also:
+            beside(listener, self.also, port)
 
 
 APP_MESH = Capture()
+
+
+def of_families(capture: Capture, families: Families) -> Capture:
+    """App Mesh's listeners were at IPv4 alone where no `ipPreference` is said, and at both with any (appmesh.md §3.5).
+
+    At two sockets: of a connection to one socket for both Envoy would ask where it was going as if it were IPv6.
+    """
+    return replace(capture, also=ANYWHERE) if families and capture.address == APP_MESH.address else capture
 
 
 def compose_node(
@@ -89,7 +107,7 @@ def _assignments(view: Iterable[Resource], answers: Mapping[str, Resource]) -> I
 def _inbound(listeners: Iterable[Resource], capture: Capture) -> Resource:
     """All ports of a node on one listener."""
     out = listener_pb2.Listener(name=names.IMAGE_INBOUND, traffic_direction=base_pb2.INBOUND)
-    _bind(out, capture.address, capture.inbound)
+    capture.bind(out, capture.inbound)
     out.listener_filters.append(aws_outbound.redirected())
     mixed: list[int] = []
     for resource in sorted(listeners, key=lambda r: r.name):
@@ -128,7 +146,7 @@ _WRITTEN = (SECURED, PLAIN)
 def _outbound(view: Sequence[Resource], capture: Capture) -> Resource:
     """All that a node sends on one listener."""
     out = aws_outbound.listener(view)
-    _bind(out, capture.address, capture.outbound)
+    capture.bind(out, capture.outbound)
     for chain in out.filter_chains:
         _known(chain)
     return Resource(Type.LISTENER, out.name, out.SerializeToString(deterministic=True))
@@ -173,7 +191,10 @@ def _listening(resource: Resource, address: str, capture: Capture) -> Resource:
     message = listener_pb2.Listener.FromString(resource.body)
     message.ClearField("internal_listener")
     port = names.listened_port(resource.name, "ingress")
-    _bind(message, address if port is None else capture.address, port or capture.outbound)
+    if port is None:
+        bind(message, address, capture.outbound)
+    else:
+        capture.bind(message, port)
     for chain in message.filter_chains:
         if chain.name not in _WRITTEN:
             _bare(chain)
@@ -233,8 +254,3 @@ def _write_less(chain: hcm_pb2.HttpConnectionManager | tcp_proxy_pb2.TcpProxy) -
     logs = [understood(log) for log in chain.access_log if known(log.typed_config)]
     chain.ClearField("access_log")
     chain.access_log.extend(logs)
-
-
-def _bind(listener: listener_pb2.Listener, address: str, port: int) -> None:
-    listener.address.socket_address.address = address
-    listener.address.socket_address.port_value = port

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
 
+from isthmus.ir.families import UNSAID, Families
 from isthmus.ir.found import Discovery
 from isthmus.ir.mesh import Bound, ClusterMesh, Gateway, Node, Peer
 from isthmus.values import service_id
@@ -34,19 +35,21 @@ class Facts:
     domains: Mapping[str, str] = field(default_factory=dict)
     account: str = ""
     region: str = ""
+    families: Families = UNSAID
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
     """A node that is placed here. `service`: its id between clusters; `ports`: (listener port, protocol) each.
 
-    `permissive`: whether it may be called in plaintext.
+    `permissive`: whether it may be called in plaintext. `families`: of IP, as `isthmus.xds.dual` reads them.
     """
 
     service: str
     ports: tuple[tuple[int, str], ...]
     exported: bool
     permissive: bool
+    families: Families = UNSAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +133,14 @@ def _facts(said: Mapping[str, Any]) -> Facts:
         domains=said["domains"],
         account=said.get("account", ""),
         region=said.get("region", ""),
+        families=tuple(said.get("families", UNSAID)),
     )
 
 
 def _node(said: Mapping[str, Any], mesh: Facts) -> NodeFacts:
     ports = tuple((p["port"], p["protocol"]) for p in said["ports"])
-    return NodeFacts(said["service"], ports, said["exported"], _permissive(said, mesh))
+    families = tuple(said.get("families", mesh.families))
+    return NodeFacts(said["service"], ports, said["exported"], _permissive(said, mesh), families)
 
 
 def _binding(name: str, said: Mapping[str, Any]) -> Binding:
@@ -159,7 +164,7 @@ def _transport(*, permissive: bool) -> str:
 
 def mesh(ir: ClusterMesh) -> Resource:
     """The mesh itself."""
-    said = {
+    said: dict[str, Any] = {
         "id": str(ir.id),
         "name": ir.name,
         "account": ir.account,
@@ -169,13 +174,17 @@ def mesh(ir: ClusterMesh) -> Resource:
         "transport": _transport(permissive=ir.permissive),
         "domains": dict(ir.domains),
     }
+    if ir.families:
+        said["families"] = list(ir.families)
     return Resource.json(Type.MESH, ir.label, said)
 
 
 def node(ir: ClusterMesh, placed: Node) -> Resource:
     """A node that may run here."""
     ports = [{"port": listener.port, "protocol": listener.protocol} for listener in placed.listeners]
-    said = {"service": service_id(ir.id, placed.name), "ports": ports, "exported": placed.exported}
+    said: dict[str, Any] = {"service": service_id(ir.id, placed.name), "ports": ports, "exported": placed.exported}
+    if placed.families:
+        said["families"] = list(placed.families)
     said["transport"] = _transport(permissive=placed.permissive)
     return Resource.json(Type.NODE, placed.name, said)
 

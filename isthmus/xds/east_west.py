@@ -20,7 +20,7 @@ from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, ANY
 from isthmus.wire import VERSIONS, Sni, Version, accepted, wildcards
 from isthmus.xds import names, slots
 from isthmus.xds.directory import Directory
-from isthmus.xds.endpoints import HEALTH, Here, LocalInstance, slots_of
+from isthmus.xds.endpoints import HEALTH, Here, LocalInstance, reached, slots_of
 from isthmus.xds.listeners import PLACEHOLDER, inspected, piped
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
@@ -104,8 +104,7 @@ def _endpoint(instance: LocalInstance, port: int) -> endpoint_components_pb2.LbE
     out = endpoint_components_pb2.LbEndpoint(
         health_status=HEALTH[instance.health], load_balancing_weight=UInt32Value(value=max(instance.weight, 1))
     )
-    out.endpoint.address.socket_address.address = instance.address
-    out.endpoint.address.socket_address.port_value = port
+    out.endpoint.CopyFrom(reached(instance, port))
     return out
 
 

@@ -26,9 +26,11 @@ from envoy.config.core.v3 import base_pb2, health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from isthmus.hostport import parted
+from isthmus.ir.families import UNSAID, Families
 from isthmus.values import ANY, service_id, slot_id
 from isthmus.wire import Sni, Version, spoken
-from isthmus.xds import names
+from isthmus.xds import dual, names
 from isthmus.xds.directory import Backend, Directory, Facts
 from isthmus.xds.joined import field, numbers
 from isthmus.xds.resolved import Resolved
@@ -54,8 +56,9 @@ class LocalInstance:
 
     `ports`: listener port → the proxy's inbound port (a gateway's: the port it binds). As an endpoint it has those
     where a proxy was seen to stand: any other port is called in plaintext or not at all. `address`: an IP address, of
-    the application and the proxy alike. `arriving`: those of the ports whose proxy was seen just now; until its callers
-    have had the time to ask it whether it is well they may go on as before, or they would have nobody to call.
+    the application and the proxy alike; `also`: one of the other family. `families`: those that the node, or its mesh,
+    wants (`isthmus.xds.dual`). `arriving`: those of the ports whose proxy was seen just now; until its callers have had
+    the time to ask it whether it is well they may go on as before, or they would have nobody to call.
     """
 
     name: str
@@ -66,6 +69,13 @@ class LocalInstance:
     health: Health = "healthy"
     weight: int = 1
     arriving: frozenset[int] = frozenset()
+    also: str = ""
+    families: Families = UNSAID
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """All that it has."""
+        return (self.address, self.also) if self.also else (self.address,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +214,9 @@ def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -
     port = instance.ports.get(backend.port)
     if port is not None:
         slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
-        yield place, _judged(_at(instance.address, port, _sni(slot, backend, mesh)), instance)
+        yield place, _judged(reached(instance, port, _sni(slot, backend, mesh)), instance)
     if backend.permissive and (port is None or (backend.checked and backend.port in instance.arriving)):
-        out = _judged(_at(instance.address, backend.port), instance)
+        out = _judged(reached(instance, backend.port), instance)
         out.metadata.CopyFrom(_PLAINTEXT)
         yield place, out
 
@@ -253,10 +263,9 @@ def _of_gateways(cluster: RemoteCluster | None) -> Iterator[_Placed]:
     if cluster is None or cluster.state == "dead":
         return
     for gateway in sorted(set(cluster.gateways)):
-        host, _, port = gateway.rpartition(":")
-        host = host.strip("[]")
+        host, port = parted(gateway)
         if _is_ip(host):
-            yield _Place(0, cluster.region, cluster.name, ""), _weighed(_at(host, int(port)), "healthy", 1)
+            yield _Place(0, cluster.region, cluster.name, ""), _weighed(_at(host, port), "healthy", 1)
 
 
 def _sni(slot: str, backend: Backend, mesh: Facts) -> str:
@@ -276,6 +285,15 @@ def _at(host: str, port: int, hostname: str = "") -> endpoint_components_pb2.End
     out = endpoint_components_pb2.Endpoint(hostname=hostname)
     out.address.socket_address.address = host
     out.address.socket_address.port_value = port
+    return out
+
+
+def reached(instance: LocalInstance, port: int, hostname: str = "") -> endpoint_components_pb2.Endpoint:
+    """An instance at a port of it, at each address where it is called."""
+    first, *others = dual.called(instance.addresses, instance.families)
+    out = _at(first, port, hostname)
+    for other in others:
+        out.additional_addresses.add().address.CopyFrom(_at(other, port).address)
     return out
 
 

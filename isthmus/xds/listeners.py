@@ -16,6 +16,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.wrappers_pb2 import BoolValue
 
+from isthmus.ir.families import UNSAID, Families
 from isthmus.ir.mesh import AccessLog, Protocol
 from isthmus.ir.transport import Shown
 from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
@@ -98,11 +99,14 @@ def _asking(name: str, codec: int, log: AccessLog | None) -> hcm_pb2.HttpConnect
     return manager
 
 
-def outbound(log: AccessLog | None = None) -> Resource:
-    """Where an application sends its requests: routed by Host header (design §9, without interception)."""
+def outbound(log: AccessLog | None = None, families: Families = UNSAID) -> Resource:
+    """Where an application sends its requests: routed by Host header (design §9, without interception).
+
+    `families`: of IP, in which hosts are looked up that are no backend.
+    """
     out = _listening(names.OUTBOUND, OUTBOUND_PORT, base_pb2.OUTBOUND, inspect=False)
     out.address.socket_address.address = OUTBOUND_PLACEHOLDER
-    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving()))])
+    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving(families)))])
     return _resource(out)
 
 
@@ -117,11 +121,11 @@ def outbound_inside(log: AccessLog | None = None) -> Resource:
     return _resource(out)
 
 
-def tunnel(log: AccessLog | None = None) -> Resource:
+def tunnel(log: AccessLog | None = None, families: Families = UNSAID) -> Resource:
     """`outbound` again, for the requests that come out of a tunnel to a backend (`isthmus.xds.tunnels`)."""
     out = listener_pb2.Listener(name=names.TUNNEL, traffic_direction=base_pb2.OUTBOUND)
     out.internal_listener.SetInParent()
-    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving()))])
+    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving(families)))])
     return _resource(out)
 
 

@@ -22,7 +22,7 @@ FILE = "file"
 """The family of secrets that are files on the proxy's host."""
 
 EGRESS = "egress"
-"""The cluster for what is in no mesh, and what is remembered of DNS for it."""
+"""The cluster for what is in no mesh."""
 
 DNS = "dns"
 """The listener that is asked for addresses."""
@@ -189,6 +189,11 @@ def slot_listener(name: str) -> str:
 def east_west_chain(label: str) -> str:
     """One mesh's chain of an east-west gateway, which serves several meshes; `label` is `values.mesh_label`."""
     return f"{EAST_WEST}/{label}"
+
+
+def remembered(lookup: str) -> str:
+    """What is remembered of DNS for `EGRESS`: what is looked up otherwise is remembered apart."""
+    return f"{EGRESS}/{lookup}"
 
 
 def stat(name: str) -> str:

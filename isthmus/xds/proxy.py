@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from isthmus.values import OUTBOUND_PORT
-from isthmus.xds import dns, east_west, egress, names
+from isthmus.xds import dns, dual, east_west, egress, names
 from isthmus.xds.challenges import Challenge, answering
 from isthmus.xds.consistency import asked_for
 from isthmus.xds.directory import Directory
@@ -128,7 +128,10 @@ def _localised(
     if resource.type == Type.ROUTES and resource.name == names.OUTBOUND and outbound not in (None, DEFAULT_OUTBOUND):
         return Composed(egress.localised(resource, outbound), proven=True)
     port = _port(resource.name, instance, outbound) if resource.type == Type.LISTENER else None
-    return Composed(resource if port is None else bound(resource, instance.address, port), proven=True)
+    if port is None:
+        return Composed(resource, proven=True)
+    first, *others = dual.listened(instance.addresses, instance.families)
+    return Composed(bound(resource, first, port, others), proven=True)
 
 
 def _port(listener: str, instance: LocalInstance, outbound: int | None) -> int | None:

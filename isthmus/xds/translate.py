@@ -72,7 +72,7 @@ class Translation:
         services = self._known(node.services)
         policies = {name: policy for name, policy in node.policies if name in services}
         own = tuple(policies)
-        listener = self._once(("outbound", node.log), lambda: listeners.outbound(node.log))
+        listener = self._once(("outbound", node.log), lambda: listeners.outbound(node.log, self._ir.families))
         table = self._once(("table", services, own), lambda: self._node_table(services, own))
         claims = self._once(("claims", services), lambda: ir_tcp.claims({n: self._tcp(n) for n in services}))
         requests = listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._egress()
@@ -155,7 +155,7 @@ class Translation:
         return routes.outbound(hosts, otherwise=egress.routes(ports))
 
     def _egress(self) -> Half:
-        return (self._once("egress", egress.cluster),) if self._ir.lets_out else ()
+        return (self._once("egress", lambda: egress.cluster(self._ir.families)),) if self._ir.lets_out else ()
 
     def _tcp(self, service: str) -> tuple[TcpPort, ...]:
         return self._once(("tcp", service), lambda: self._ir.services[service].tcp)
@@ -189,7 +189,9 @@ class Translation:
         """Where tunnels to services that take requests lead, if there are any."""
         if not any(self._ir.services[name].all_routes for name in services):
             return ()
-        return self._once(("tunnel", log), lambda: listeners.tunnel(log)), self._once("tunnel", tunnels.back)
+        return self._once(("tunnel", log), lambda: listeners.tunnel(log, self._ir.families)), self._once(
+            "tunnel", tunnels.back
+        )
 
     def _dns(self, services: tuple[str, ...]) -> Resource:
         return self._once(("dns", services), lambda: dns.listener(self._ir.services[name] for name in services))

@@ -269,6 +269,10 @@ MOVING: Mapping[str, tuple[Definition, set[str]]] = {
         mesh(listening(tls={8080: TLS, 9000: TLS})),
         {"node/blue@1.40 inbound/8080", "node/blue@1.40 inbound/9000"},
     ),
+    "which family of IP is looked up for hosts outside": (
+        mesh(spec={"serviceDiscovery": {"ipPreference": "IPv4_ONLY"}}),
+        {f"node/{name}@1.40 outbound" for name in ("front", "blue", "green", "db")},
+    ),
     "the name of the mesh, which is another mesh": (
         mesh(name="other"),
         {f"node/{name}@1.40 inbound/{port}" for name in ("front", "blue", "green") for port in PORTS}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from isthmus.hostport import joined
 from isthmus.ir.surroundings import ClusterFacts, Surroundings
 from isthmus.model.check import check
 from isthmus.model.definition import Definition
@@ -104,6 +105,8 @@ class Door:
 class Stage:
     """`envoys`, by name (`east-west/<cluster>` too); `apps`, by (instance, port).
 
+    `also`: instances' addresses of the other family of IP.
+
     `resolved`: what nodes' own service discovery says in either cluster, by node, from the next definition on.
 
     `managed`: the secrets that the control plane hands to every proxy, by name. `sds`: the socket of a tenant's own.
@@ -121,6 +124,7 @@ class Stage:
         self.health: dict[str, Health] = {}
         self.resolved: dict[str, Resolved] = {}
         self.dns_servers: tuple[tuple[str, int], ...] = ()
+        self.also: dict[str, str] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self._directories: dict[str, Directory] = {}
         self.apps: dict[tuple[str, int], Application] = {}
@@ -271,7 +275,17 @@ class Stage:
     def _local(self, instance: Instance) -> LocalInstance:
         ports = {p: inbound(p) for p, _ in self._ports(instance)} if instance.proxied else {}
         health = self.health.get(instance.name, "healthy")
-        return LocalInstance(instance.name, instance.of, self.addresses[instance.name], ports, health=health)
+        name, node = instance.name, self._directories[instance.cluster].nodes.get(instance.of)
+        families = node.families if node is not None else ()
+        return LocalInstance(
+            name,
+            instance.of,
+            self.addresses[name],
+            ports,
+            health=health,
+            also=self.also.get(name, ""),
+            families=families,
+        )
 
     def _locals(self, cluster: str) -> list[LocalInstance]:
         placed = self._directories[cluster].nodes
@@ -289,7 +303,7 @@ class Stage:
             if local.ports:
                 said = RemoteSlot(self.slot(local.name), health=local.health, ports=tuple(local.ports))
                 nodes.setdefault(local.node, []).append(said)
-        here, gateway = HERE[cluster], f"{self.addresses[_east_west(cluster)]}:{EAST_WEST}"
+        here, gateway = HERE[cluster], joined(self.addresses[_east_west(cluster)], EAST_WEST)
         listed = {node: RemoteNode(tuple(slots), len(slots)) for node, slots in nodes.items()}
         return RemoteCluster(cluster, here.region, here.network, "live", (gateway,), listed)
 

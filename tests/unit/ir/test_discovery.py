@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from isthmus.incremental import Computation
 from isthmus.ir.discovery import NO_NAME, STRICT, discovery
 from isthmus.ir.found import CloudMap, Dns
+from isthmus.ir.said import Said
+from isthmus.model.definition import Settings
 from isthmus.model.kinds.mesh import MeshSpec
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.xds.compile import compile_mesh
@@ -19,7 +22,7 @@ def resolved(said: Any, preference: str | None = None) -> Any:  # noqa: ANN401 -
     spec = {"serviceDiscovery": {"ipPreference": preference}} if preference else {}
     mesh = build.definition(spec=spec).spec
     assert isinstance(mesh, MeshSpec)
-    return discovery(node, mesh)
+    return discovery(node, Said.of(Computation(), "shop", mesh, Settings(), frozenset()))
 
 
 @pytest.mark.parametrize(
