@@ -271,7 +271,8 @@ MOVING: Mapping[str, tuple[Definition, set[str]]] = {
     ),
     "which family of IP is looked up for hosts outside": (
         mesh(spec={"serviceDiscovery": {"ipPreference": "IPv4_ONLY"}}),
-        {f"node/{name}@1.40 outbound" for name in ("front", "blue", "green", "db")},
+        {f"node/{name}@1.40 outbound" for name in ("front", "blue", "green", "db")}
+        | {f"node/{name}@1.40 tunnel" for name in ("front", "blue", "green")},
     ),
     "the name of the mesh, which is another mesh": (
         mesh(name="other"),
