@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from isthmus.values import OUTBOUND_PORT
 from isthmus.xds import east_west, egress, names
+from isthmus.xds.consistency import wanted
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing, renamed
 from isthmus.xds.localise import bound
@@ -52,7 +53,8 @@ def compose_node(
     """
     listed = list(view)
     taken = _taken(listed, instance) | {outbound}
-    kept = [r for r in listed if _served(r.name, ("inbound", "app"), instance) and _free(r.name, taken, beside)]
+    served = (r for r in listed if _served(r.name, ("inbound", "app"), instance) and _free(r.name, taken, beside))
+    kept = _without_unread(served)
     local = [_localised(r, instance, outbound) for r in kept]
     apps = {p: app_endpoints(p, instance.address) for p in instance.ports}
     answers = {**endpoints, **{r.name: r for r in apps.values()}}
@@ -63,7 +65,7 @@ def compose_gateway(
     view: Iterable[Resource], endpoints: Mapping[str, Resource], instance: LocalInstance, bundle: Resource
 ) -> list[Composed]:
     """A gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`."""
-    kept = [r for r in view if _served(r.name, ("ingress", "self"), instance)]
+    kept = _without_unread(r for r in view if _served(r.name, ("ingress", "self"), instance))
     local = [_localised(r, instance, None) for r in kept]
     return [*local, *_assignments(kept, endpoints), Composed(bundle, proven=False)]
 
@@ -88,6 +90,15 @@ def _served(name: str, families: Sequence[str], instance: LocalInstance) -> bool
     """Whether a resource of a port is of one that this instance has; resources of no port are always."""
     ports = [port for family in families if (port := names.listened_port(name, family)) is not None]
     return all(port in instance.ports for port in ports)
+
+
+def _without_unread(resources: Iterable[Resource]) -> list[Resource]:
+    """Without the files of ports that are not served."""
+    listed = list(resources)
+    if all(r.type != Type.SECRET for r in listed):
+        return listed
+    read = {each.name for r in listed for each in wanted(r) if each.type == Type.SECRET}
+    return [r for r in listed if r.type != Type.SECRET or r.name in read]
 
 
 def _taken(view: Iterable[Resource], instance: LocalInstance) -> set[int]:
