@@ -75,7 +75,7 @@ def compose_gateway(
 
     With `challenges` the routes of its ports answer them first; such routes are no revision's, so none waits for them.
     """
-    kept = [r for r in view if _served(r.name, ("ingress", "self"), instance)]
+    kept = asked_for([r for r in view if _served(r.name, ("ingress", "self"), instance)])
     local = [_answering(_localised(r, instance, None), challenges) for r in kept]
     return [*local, *_assignments(kept, endpoints), Composed(bundle, proven=False)]
 
