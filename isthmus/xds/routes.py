@@ -70,11 +70,11 @@ def hosts(service: Service) -> tuple[Hosted, ...]:
     A caller that asks for a tunnel (CONNECT) always says a port: one that takes connections, or else one for requests.
     """
     name = service.name
-    tunnelled = {port.port: tunnels.to_connections(name, port) for port in service.tcp}
+    tunnelled = {p.port: tunnels.to_connections(name, p).SerializeToString(deterministic=True) for p in service.tcp}
     if not service.ports:
         routes = [*tunnelled.values(), *_for_requests(name, service.routes)]
         return (_hosted(names.service(name), (name, f"{name}:*"), routes),)
-    bare = _hosted(names.service(name), (name,), [_routed(name, r) for r in service.routes])
+    bare = _hosted(names.service(name), (name,), [_as_bytes(name, route) for route in service.routes])
     by_port = [(p, _for_requests(name, routes)) for p, routes in service.ports]
     by_port += [(port, [route]) for port, route in tunnelled.items()]
     return bare, *(_hosted(names.service(name, p), (f"{name}:{p}",), routes) for p, routes in sorted(by_port))
@@ -82,14 +82,21 @@ def hosts(service: Service) -> tuple[Hosted, ...]:
 
 def at_vip(service: Service, port: int, address: str) -> Resource:
     """The table of a port for requests at one of a service's own addresses: its routes, whatever Host says."""
-    routes = [_routed(service.name, route) for route in dict(service.ports).get(port, service.routes)]
-    name = names.outbound_vip(service.name, port, six=":" in address)
-    return _resource(name, [_Host(name=names.service(service.name), domains=["*"], routes=routes)])
+    routes = [_as_bytes(service.name, route) for route in dict(service.ports).get(port, service.routes)]
+    host = _hosted(names.service(service.name), ("*",), routes)
+    return _table([host.body], names.outbound_vip(service.name, port, six=":" in address))
 
 
-def _for_requests(name: str, routes: Sequence[Route]) -> list[_Route]:
+def _for_requests(name: str, routes: Sequence[Route]) -> list[bytes]:
     """A port for requests: what its routes do not say of tunnels is that what comes out of them are requests."""
-    return [*(_routed(name, route) for route in routes), *([tunnels.to_requests(name)] if routes else ())]
+    tunnelled = [tunnels.to_requests(name).SerializeToString(deterministic=True)] if routes else []
+    return [*(_as_bytes(name, route) for route in routes), *tunnelled]
+
+
+@lru_cache(maxsize=2**14)
+def _as_bytes(service: str, route: Route) -> bytes:
+    """A service's route, which is the same wherever the service is called."""
+    return _routed(service, route).SerializeToString(deterministic=True)
 
 
 def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()) -> Resource:
@@ -120,18 +127,18 @@ def _otherwise(routes: Iterable[bytes]) -> bytes:
     return b"".join((field(_NAME, names.OTHERWISE.encode()), field(_DOMAINS, b"*"), *listed))
 
 
-def _table(hosts: Iterable[bytes]) -> Resource:
+def _table(hosts: Iterable[bytes], name: str = names.OUTBOUND) -> Resource:
     listed = (field(_VIRTUAL_HOSTS, host) for host in hosts)
-    return Resource(Type.ROUTES, names.OUTBOUND, b"".join((field(_NAME, names.OUTBOUND.encode()), *listed)))
+    return Resource(Type.ROUTES, name, b"".join((field(_NAME, name.encode()), *listed)))
 
 
 _NAME, _DOMAINS, _ROUTES = numbers(_Host, "name", "domains", "routes")
 (_VIRTUAL_HOSTS,) = numbers(route_pb2.RouteConfiguration, "virtual_hosts")
 
 
-def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Hosted:
+def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[bytes]) -> Hosted:
     parts = [field(_NAME, name.encode()), *(field(_DOMAINS, domain.encode()) for domain in domains)]
-    parts += (field(_ROUTES, route.SerializeToString(deterministic=True)) for route in routes)
+    parts += (field(_ROUTES, route) for route in routes)
     return Hosted(frozenset(map(str.lower, domains)), b"".join(parts))
 
 

@@ -32,7 +32,7 @@ def reached(stage: Stage, preference: str) -> dict[str, object]:
     """Who answers at the IPv6 addresses of services in either cluster."""
     stage.apply(definition(ip=preference))
     (address,) = found(stage, NEAR, "AAAA")
-    assert ip_address(address).version == 6  # noqa: PLR2004 - IPv6
+    assert ip_address(address).version == 6
     return {
         "A": found(stage, NEAR),
         "http": ask(address, HTTP, NEAR).by,
