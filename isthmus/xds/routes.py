@@ -96,7 +96,8 @@ def _for_requests(name: str, routes: Sequence[Route]) -> list[bytes]:
 @lru_cache(maxsize=2**14)
 def _as_bytes(service: str, route: Route) -> bytes:
     """A service's route, which is the same wherever the service is called."""
-    return _routed(service, route).SerializeToString(deterministic=True)
+    body: bytes = _routed(service, route).SerializeToString(deterministic=True)
+    return body
 
 
 def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()) -> Resource:
