@@ -145,9 +145,7 @@ _MESHES: dict[str, Schema] = {
         mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, owner=TEXT, arn=TEXT, created_at=TIME,
         updated_at=TIME, status=_DOCUMENT_STATUS,
     ),
-    "VirtualServiceMeta": {
-        "allOf": [_ref("Meta"), {"type": "object", "properties": {"vip": _TEXT_OR_NOT, "vip6": _TEXT_OR_NOT}}],
-    },
+    "VirtualServiceMeta": {"allOf": [_ref("Meta"), _all(vip=_TEXT_OR_NOT, vip6=_TEXT_OR_NOT)]},
     "MeshMeta": _all(
         ref=TEXT, account=TEXT, region=TEXT, uid=TEXT, arn=TEXT, revision=COUNT, head=COUNT, target=COUNT, live=COUNT,
         created_at=TIME,

@@ -123,9 +123,7 @@ def one_route(services: int) -> float:
         began = time.perf_counter()
         changed = compiler.change(edit, {})
         took.append((time.perf_counter() - began) * 1000)
-        assert len(changed.resources) == BACKENDS + 1, (
-            "a table for each caller and the service's own is what it changes"
-        )
+        assert len(changed.resources) == BACKENDS + 1, "a table for each caller, and the service's own"
     return statistics.median(took)
 
 

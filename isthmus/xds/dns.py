@@ -9,16 +9,19 @@ so many may wait. Types other than A, AAAA and SRV are answered "not implemented
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from envoy.config.core.v3 import address_pb2, base_pb2, extension_pb2
-from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from envoy.config.listener.v3 import listener_pb2
 from envoy.data.dns.v3 import dns_table_pb2
 from envoy.extensions.filters.udp.dns_filter.v3 import dns_filter_pb2
 from envoy.extensions.network.dns_resolver.cares.v3 import cares_dns_resolver_pb2
+from google.protobuf import any_pb2
 
 from isthmus.ir.mesh import Service
 from isthmus.values import DNS_PORT
 from isthmus.xds import names
+from isthmus.xds.joined import field, numbers
 from isthmus.xds.listeners import DNS_PLACEHOLDER
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
@@ -32,25 +35,28 @@ PATIENCE, MOST_LOOKUPS = 2_000, 256
 
 def listener(services: Iterable[Service]) -> Resource:
     """Where the services are asked for; of two that DNS cannot tell apart the first by name is meant."""
-    table = dns_table_pb2.DnsTable()
-    told: set[str] = set()
+    told: dict[str, bytes] = {}
     for service in sorted(services, key=lambda each: each.name):
-        for name in _spelled(service.name) if service.addresses else ():
-            if name not in told:
-                told.add(name)
-                domain = table.virtual_domains.add(name=name, answer_ttl=lasting(TTL))
-                domain.endpoint.address_list.address.extend(_answered(service.addresses))
-    said = dns_filter_pb2.DnsFilterConfig(stat_prefix=names.DNS)
-    said.server_config.inline_dns_table.CopyFrom(table)
-    said.client_config.resolver_timeout.CopyFrom(lasting(PATIENCE))
-    said.client_config.max_pending_lookups = MOST_LOOKUPS
-    said.client_config.typed_dns_resolver_config.CopyFrom(_resolver(()))
-    out = listener_pb2.Listener(name=names.DNS, traffic_direction=base_pb2.OUTBOUND)
-    out.address.socket_address.protocol = address_pb2.SocketAddress.UDP
-    out.address.socket_address.address = DNS_PLACEHOLDER
-    out.address.socket_address.port_value = DNS_PORT
-    out.listener_filters.append(_filter(said))
+        for name, domain in _domains(service.name, service.addresses) if service.addresses else ():
+            told.setdefault(name, domain)
+    table = b"".join(field(_DOMAINS, domain) for domain in told.values())
+    said = _BEFORE + field(_SERVER, field(_TABLE, table)) + _AFTER
+    out = listener_pb2.Listener()
+    out.CopyFrom(_LISTENER)
+    out.listener_filters.add(name=_FILTER, typed_config=any_pb2.Any(type_url=_TYPE, value=said))
     return Resource(Type.LISTENER, out.name, out.SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=2**14)
+def _domains(name: str, addresses: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    """Each spelling of a name with what it is answered, serialized: most are told by many proxies."""
+    domain = dns_table_pb2.DnsTable.DnsVirtualDomain(answer_ttl=lasting(TTL))
+    domain.endpoint.address_list.address.extend(_answered(addresses))
+    out = {}
+    for spelled in _spelled(name):
+        domain.name = spelled
+        out[spelled] = domain.SerializeToString(deterministic=True)
+    return tuple(out.items())
 
 
 def localised(resource: Resource, address: str, port: int, servers: Sequence[tuple[str, int]] = ()) -> Resource:
@@ -61,7 +67,7 @@ def localised(resource: Resource, address: str, port: int, servers: Sequence[tup
     if servers:
         said = dns_filter_pb2.DnsFilterConfig.FromString(out.listener_filters[0].typed_config.value)
         said.client_config.typed_dns_resolver_config.CopyFrom(_resolver(servers))
-        out.listener_filters[0].CopyFrom(_filter(said))
+        out.listener_filters[0].typed_config.CopyFrom(packed(said))
     return Resource(resource.type, resource.name, out.SerializeToString(deterministic=True))
 
 
@@ -75,13 +81,36 @@ def _answered(addresses: Sequence[str]) -> Iterator[str]:
         yield from (f"::ffff:{address}" for address in addresses)
 
 
-def _filter(said: dns_filter_pb2.DnsFilterConfig) -> listener_components_pb2.ListenerFilter:
-    return listener_components_pb2.ListenerFilter(name="envoy.filters.udp.dns_filter", typed_config=packed(said))
-
-
 def _resolver(servers: Sequence[tuple[str, int]]) -> extension_pb2.TypedExtensionConfig:
     said = cares_dns_resolver_pb2.CaresDnsResolverConfig()
     for server, port in servers:
         said.resolvers.add(socket_address=address_pb2.SocketAddress(address=server, port_value=port))
     said.dns_resolver_options.no_default_search_domain = True
     return extension_pb2.TypedExtensionConfig(name="envoy.network.dns_resolver.cares", typed_config=packed(said))
+
+
+def _bare() -> listener_pb2.Listener:
+    out = listener_pb2.Listener(name=names.DNS, traffic_direction=base_pb2.OUTBOUND)
+    out.address.socket_address.protocol = address_pb2.SocketAddress.UDP
+    out.address.socket_address.address = DNS_PLACEHOLDER
+    out.address.socket_address.port_value = DNS_PORT
+    return out
+
+
+def _asking() -> dns_filter_pb2.DnsFilterConfig:
+    out = dns_filter_pb2.DnsFilterConfig()
+    out.client_config.resolver_timeout.CopyFrom(lasting(PATIENCE))
+    out.client_config.max_pending_lookups = MOST_LOOKUPS
+    out.client_config.typed_dns_resolver_config.CopyFrom(_resolver(()))
+    return out
+
+
+_FILTER = "envoy.filters.udp.dns_filter"
+_TYPE = f"type.googleapis.com/{dns_filter_pb2.DnsFilterConfig.DESCRIPTOR.full_name}"
+_LISTENER = _bare()
+_BEFORE = dns_filter_pb2.DnsFilterConfig(stat_prefix=names.DNS).SerializeToString(deterministic=True)
+_AFTER = _asking().SerializeToString(deterministic=True)
+(_SERVER,) = numbers(dns_filter_pb2.DnsFilterConfig, "server_config")
+(_TABLE,) = numbers(dns_filter_pb2.DnsFilterConfig.ServerContextConfig, "inline_dns_table")
+(_DOMAINS,) = numbers(dns_table_pb2.DnsTable, "virtual_domains")
+"""What is the same for all, serialized: every node has such a listener."""

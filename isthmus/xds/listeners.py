@@ -7,6 +7,7 @@ codec AUTO fails (design-notes 13); an HTTP port has no raw TCP chain, which wou
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TypeAlias
 
 from envoy.config.core.v3 import address_pb2, base_pb2, protocol_pb2
@@ -14,6 +15,7 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from isthmus.ir.families import UNSAID, Families
@@ -21,6 +23,7 @@ from isthmus.ir.mesh import AccessLog, Protocol
 from isthmus.ir.transport import Shown
 from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
 from isthmus.xds import access_logs, app_mesh_tls, egress, names, slots, telemetry, tls
+from isthmus.xds.joined import field, numbers
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
@@ -131,9 +134,26 @@ def tunnel(log: AccessLog | None = None, families: Families = UNSAID) -> Resourc
 
 def of_service(table: str, log: AccessLog | None = None) -> _Filter:
     """The requests for one service, whose routes are in a table of its own: filtered and counted as by `outbound`."""
+    before, after = _around_routes(log)
+    rds = hcm_pb2.Rds(config_source=ADS, route_config_name=table)
+    body = before + field(_RDS, rds.SerializeToString(deterministic=True)) + after
+    return _Filter(
+        name=_HTTP, typed_config=Any(type_url=f"type.googleapis.com/{_Hcm.DESCRIPTOR.full_name}", value=body)
+    )
+
+
+@lru_cache(maxsize=256)
+def _around_routes(log: AccessLog | None) -> tuple[bytes, bytes]:
+    """What stands before and after the name of the table, which alone differs from service to service."""
     manager = _outbound(log)
-    manager.rds.route_config_name = table
-    return _http(manager)
+    before = _Hcm(codec_type=manager.codec_type, stat_prefix=manager.stat_prefix)
+    for name in ("codec_type", "stat_prefix", "rds"):
+        manager.ClearField(name)
+    return before.SerializeToString(deterministic=True), manager.SerializeToString(deterministic=True)
+
+
+(_RDS,) = numbers(_Hcm, "rds")
+_HTTP = "envoy.filters.network.http_connection_manager"
 
 
 def ingress(
@@ -230,7 +250,7 @@ def _manager(
 
 
 def _http(manager: hcm_pb2.HttpConnectionManager) -> _Filter:
-    return _Filter(name="envoy.filters.network.http_connection_manager", typed_config=packed(manager))
+    return _Filter(name=_HTTP, typed_config=packed(manager))
 
 
 def _resource(listener: listener_pb2.Listener) -> Resource:

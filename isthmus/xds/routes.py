@@ -27,6 +27,7 @@ from isthmus.ir.mesh import (
     Retry,
     Route,
     Service,
+    TcpPort,
 )
 from isthmus.xds import names, requests, tunnels
 from isthmus.xds.joined import field, numbers
@@ -71,11 +72,11 @@ def hosts(service: Service, *, own: bool = False) -> tuple[Hosted, ...]:
     `own`: whether the caller has a client policy for this service alone, and so backends of its own.
     """
     name = service.name
-    tunnelled = {port.port: tunnels.to_connections(name, port, own=own) for port in service.tcp}
+    tunnelled = {port.port: _tunnel(name, port, own=own) for port in service.tcp}
     if not service.ports:
         routes = [*tunnelled.values(), *_for_requests(name, service.routes, own=own)]
         return (_hosted(names.service(name), (name, f"{name}:*"), routes),)
-    bare = _hosted(names.service(name), (name,), [_routed(name, r, own=own) for r in service.routes])
+    bare = _hosted(names.service(name), (name,), [_as_bytes(name, route, own=own) for route in service.routes])
     by_port = [(p, _for_requests(name, routes, own=own)) for p, routes in service.ports]
     by_port += [(port, [route]) for port, route in tunnelled.items()]
     return bare, *(_hosted(names.service(name, p), (f"{name}:{p}",), routes) for p, routes in sorted(by_port))
@@ -83,15 +84,27 @@ def hosts(service: Service, *, own: bool = False) -> tuple[Hosted, ...]:
 
 def at_vip(service: Service, port: int, address: str, *, own: bool = False) -> Resource:
     """The table of a port for requests at one of a service's own addresses: its routes, whatever Host says."""
-    routes = [_routed(service.name, route, own=own) for route in dict(service.ports).get(port, service.routes)]
-    name = names.outbound_vip(service.name, port, six=":" in address)
-    return _resource(name, [_Host(name=names.service(service.name), domains=["*"], routes=routes)])
+    listed = dict(service.ports).get(port, service.routes)
+    host = _hosted(names.service(service.name), ("*",), [_as_bytes(service.name, r, own=own) for r in listed])
+    return _table([host.body], names.outbound_vip(service.name, port, six=":" in address))
 
 
-def _for_requests(name: str, routes: Sequence[Route], *, own: bool) -> list[_Route]:
+def _for_requests(name: str, routes: Sequence[Route], *, own: bool) -> list[bytes]:
     """A port for requests: what its routes do not say of tunnels is that what comes out of them are requests."""
-    listed = [_routed(name, route, own=own) for route in routes]
-    return [*listed, *([tunnels.to_requests(name)] if routes else ())]
+    tunnelled = [tunnels.to_requests(name).SerializeToString(deterministic=True)] if routes else []
+    return [*(_as_bytes(name, route, own=own) for route in routes), *tunnelled]
+
+
+def _tunnel(service: str, port: TcpPort, *, own: bool) -> bytes:
+    body: bytes = tunnels.to_connections(service, port, own=own).SerializeToString(deterministic=True)
+    return body
+
+
+@lru_cache(maxsize=2**14)
+def _as_bytes(service: str, route: Route, *, own: bool) -> bytes:
+    """A service's route, which is the same wherever the service is called."""
+    body: bytes = _routed(service, route, own=own).SerializeToString(deterministic=True)
+    return body
 
 
 def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()) -> Resource:
@@ -122,18 +135,18 @@ def _otherwise(routes: Iterable[bytes]) -> bytes:
     return b"".join((field(_NAME, names.OTHERWISE.encode()), field(_DOMAINS, b"*"), *listed))
 
 
-def _table(hosts: Iterable[bytes]) -> Resource:
+def _table(hosts: Iterable[bytes], name: str = names.OUTBOUND) -> Resource:
     listed = (field(_VIRTUAL_HOSTS, host) for host in hosts)
-    return Resource(Type.ROUTES, names.OUTBOUND, b"".join((field(_NAME, names.OUTBOUND.encode()), *listed)))
+    return Resource(Type.ROUTES, name, b"".join((field(_NAME, name.encode()), *listed)))
 
 
 _NAME, _DOMAINS, _ROUTES = numbers(_Host, "name", "domains", "routes")
 (_VIRTUAL_HOSTS,) = numbers(route_pb2.RouteConfiguration, "virtual_hosts")
 
 
-def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Hosted:
+def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[bytes]) -> Hosted:
     parts = [field(_NAME, name.encode()), *(field(_DOMAINS, domain.encode()) for domain in domains)]
-    parts += (field(_ROUTES, route.SerializeToString(deterministic=True)) for route in routes)
+    parts += (field(_ROUTES, route) for route in routes)
     return Hosted(frozenset(map(str.lower, domains)), b"".join(parts))
 
 

@@ -55,9 +55,9 @@ def to_connections(service: str, port: TcpPort, *, own: bool = False) -> route_c
 
 def to_requests(service: str) -> route_components_pb2.Route:
     """To whatever port takes requests: what is in the tunnel are requests like any other."""
-    out = route_components_pb2.Route(name=names.service(service), match=matched(Match(method=CONNECT)))
-    out.route.CopyFrom(opened(None))
-    out.route.cluster = names.TUNNEL
+    out = route_components_pb2.Route()
+    out.CopyFrom(_TO_REQUESTS)
+    out.name = names.service(service)
     return out
 
 
@@ -66,6 +66,15 @@ def opened(idle: int | None) -> route_components_pb2.RouteAction:
     out = route_components_pb2.RouteAction(timeout=lasting(0), idle_timeout=lasting(IDLE if idle is None else idle))
     out.upgrade_configs.append(_OPENED)
     return out
+
+
+def _to_requests() -> route_components_pb2.Route:
+    out = route_components_pb2.Route(match=matched(Match(method=CONNECT)), route=opened(None))
+    out.route.cluster = names.TUNNEL
+    return out
+
+
+_TO_REQUESTS = _to_requests()
 
 
 def shared(action: route_components_pb2.RouteAction, targets: Iterable[Target], by: str | None = None) -> None:
