@@ -30,6 +30,8 @@ DNS_PORT = 15053
 """Where a sidecar that has its host for itself answers for names, unless its instance says another port."""
 
 ALPN_H2, ALPN_H1, ALPN_TCP = "isthmus-h2", "isthmus-h1", "isthmus-tcp"
+ALPN_GRPC = "h2"
+"""What gRPC offers where it is its own client: it has no other (gRFC A29), so it cannot offer one of ours."""
 ANY = "any"
 """The SNI's first label when any instance will do (design §9: above the slot cap)."""
 

@@ -19,6 +19,7 @@ from gateway.agent.inventory import Workload
 from gateway.agent.managed import Managed
 from gateway.agent.offers import Mesh, Refused
 from gateway.agent.proxied import Arriving, Proxied, also, arrived, remaining
+from gateway.agent.proxyless import lacking
 from gateway.agent.settling import Settled, settle
 from gateway.agent.state import trusting
 from gateway.agent.world import Place, World
@@ -224,3 +225,5 @@ class Cluster:
         for name, withheld in self.settled.composition.waiting.items():
             if before.composition.waiting.get(name) != withheld:
                 LOG.warning(line("withheld", name=name, without="managed certificate", what=",".join(withheld)))
+        for plan in lacking(self.settled.composition.plans, before.composition.plans):
+            LOG.warning(line("not_done_by_grpc", name=plan.state.proxy, what="; ".join(plan.lacks)))

@@ -17,6 +17,7 @@ from gateway.agent.offers import Mesh
 from gateway.agent.peers import remote
 from gateway.agent.plans import EAST_WEST, GATEWAY, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
 from gateway.agent.proxied import ports
+from gateway.agent.proxyless import proxyless
 from gateway.agent.unbound import resolved, unbound
 from gateway.agent.world import World
 from isthmus.ir.found import Discovery
@@ -66,6 +67,7 @@ def compose(world: World, before: Composition = NOTHING) -> Composition:
     plainly = plain(world, shared, before.plain)
     recipes: dict[str, Recipe | str] = dict(_sidecars(world, inventory, shared, roots[1]))
     recipes |= dict(_east_west(world, shared)) | dict(images(world, plainly))
+    recipes |= dict(proxyless(world, inventory, shared, roots[1]))
     left_out = {**inventory.left_out, **{name: recipe for name, recipe in recipes.items() if isinstance(recipe, str)}}
     plans = {n: _kept(before.plans.get(n), recipe) for n, recipe in recipes.items() if not isinstance(recipe, str)}
     names = before.names if shared == before.shared else _names(shared)

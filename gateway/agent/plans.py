@@ -20,7 +20,7 @@ from gateway.proto.host_pb2 import ProxyState
 from isthmus.ir.families import Families
 from isthmus.ir.found import Discovery
 from isthmus.values import TrustDomain
-from isthmus.xds import aws_image, names, tls
+from isthmus.xds import aws_image, names, proxyless, tls
 from isthmus.xds.aws_image import Capture
 from isthmus.xds.challenges import Challenge
 from isthmus.xds.directory import Directory
@@ -33,6 +33,8 @@ from isthmus.xds.snapshot import Resource, Type, digest, view_id
 from isthmus.xds.withheld import Ready, ready
 
 NODE, GATEWAY, EAST_WEST = "node", "gateway", "east-west"
+PROXYLESS = "proxyless"
+"""The role of an application that is its own xDS client, as its warden is told it. Its view is its node's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,14 +182,37 @@ class Image:
         return replace(_plan(self, "", state, composed, proved), withheld=withheld)
 
 
-Recipe: TypeAlias = Sidecar | EastWest | Image
+@dataclass(frozen=True, slots=True)
+class Proxyless:
+    """The recipe of an application that calls by gRPC's own xDS client. It has an identity, and no listeners."""
+
+    mesh: Mesh
+    shared: Shared
+    workload: Workload
+    roots: Resource
+    minor: str
+    trust_domain: str
+
+    def plan(self) -> "Plan":
+        """Its node's view, in gRPC's words."""
+        work, view = self.workload, view_id(NODE, self.workload.of, self.minor)
+        told = proxyless.compose(self.mesh.view(view), self.shared.endpoints, self.roots)
+        identity = TrustDomain(self.trust_domain).node(self.mesh.directory.facts.name, work.of)
+        name, mesh = work.instance.name, work.mesh
+        state = ProxyState(proxy=name, identity=identity, minor=self.minor, role=PROXYLESS, node=work.of, mesh=mesh)
+        proved = frozenset({ViewVersion(mesh, view, self.mesh.versions[view])})
+        return replace(_plan(self, work.instance.host, state, told.composed, proved), lacks=told.lacks)
+
+
+Recipe: TypeAlias = Sidecar | EastWest | Image | Proxyless
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one proxy of `host` is to have; `resources` by version; `withheld` waits for managed certificates.
 
-    `bare`: the backends of which it calls those endpoints in plaintext that say so.
+    `bare`: the backends of which it calls those endpoints in plaintext that say so. `lacks`: what of the definition it
+    cannot do.
     """
 
     recipe: Recipe
@@ -197,6 +222,7 @@ class Plan:
     resources: Mapping[str, Resource]
     bare: frozenset[str]
     withheld: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 def local(workload: Workload, directory: Directory) -> LocalInstance:

@@ -48,7 +48,8 @@ def settle(
     now: float,
 ) -> Settled:
     """What follows now; `said` are the summaries of a former life, by mesh; `now` in epoch seconds."""
-    running = replace(world, minors={proxy: _minor(s.envoy) for proxy, s in sightings.items() if s.envoy})
+    minors = {proxy: _minor(s.envoy) for proxy, s in sightings.items() if s.envoy[:1].isdigit()}
+    running = replace(world, minors=minors)
     composition = compose(running, before.composition)
     targets = {proxy: plan.target for proxy, plan in composition.plans.items()}
     ledger = _ledger(targets, sightings, before.ledger)
@@ -59,6 +60,7 @@ def settle(
 
 
 def _minor(version: str) -> str:
+    """Of an Envoy's version; gRPC's own client says its name instead, and its instance may get an Envoy later."""
     return ".".join(version.split(".")[:2])
 
 

@@ -6,23 +6,25 @@ yet, no trust bundle) it is not given at all: without its secrets a listener wou
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.proto import host_pb2 as host
+from isthmus.xds import proxyless_session
 from isthmus.xds.ads import Session
 from isthmus.xds.snapshot import Ref, Resource, Type
 from isthmus.xds.subscription import Wanted
 
 SEEN = "proxy.json"
+Spoken = Session | proxyless_session.Session
 
 
 @dataclass(eq=False)
 class Stream:
     """One open ADS stream: its session, and what wakes its writer."""
 
-    session: Session
+    session: Spoken
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -50,7 +52,10 @@ class Proxy:
 
     def open(self) -> Stream:
         """A stream of this proxy's Envoy."""
-        stream = Stream(Session([self.state.minor], self._doubts))
+        return self._opened(Session([self.state.minor], self._doubts))
+
+    def _opened(self, session: Spoken) -> Stream:
+        stream = Stream(session)
         self._streams.append(stream)
         self._update(stream)
         return stream
@@ -66,33 +71,39 @@ class Proxy:
             stream.wake.set()
 
     @property
-    def _newest(self) -> Session | None:
-        """The newest stream on which Envoy has said who it is."""
-        known = [s.session for s in self._streams if s.session.envoy]
-        return known[-1] if known else None
+    def _counted(self) -> Sequence[Spoken]:
+        """The streams that count: the newest on which Envoy has said who it is."""
+        return self._known[-1:]
+
+    @property
+    def _known(self) -> Sequence[Spoken]:
+        """The streams on which somebody has said who it is, the newest last."""
+        return [s.session for s in self._streams if s.session.envoy]
 
     def look(self, now: float) -> None:
         """Notice whether the newest definition is proven."""
-        session = self._newest
+        counted = self._counted
+        if not counted or self.wanted is None or self.acked == self.state.definition:
+            return
         expected = [Ref(r.type, r.name, r.version) for r in self.state.refs if r.proven]
-        if session and self.wanted is not None and self.acked != self.state.definition and session.proven(expected):
+        if all(session.proven(expected) for session in counted):
             self.acked, self.acked_at = self.state.definition, now
 
     def report(self, expires: float) -> host.ProxyReport:
         """What the agent is to know of it."""
-        session, seen = self._newest, self._seen()
+        counted, seen = self._counted, self._seen()
         out = host.ProxyReport(
             proxy=self.state.proxy,
-            connected=session is not None,
-            envoy=session.envoy if session else "",
-            acked=self.acked if session else "",
-            acked_at=self.acked_at if session else 0.0,
+            connected=bool(counted),
+            envoy=counted[-1].envoy if counted else "",
+            acked=self.acked if counted else "",
+            acked_at=self.acked_at if counted else 0.0,
             admin=str(seen.get("admin", "")),
             identity_expires=expires,
         )
         pid = seen.get("pid", 0)
         out.pid = pid if isinstance(pid, int) else 0
-        for nack in session.nacks if session else ():
+        for nack in dict.fromkeys(nack for session in counted for nack in session.nacks):
             out.nacks.add(type=nack.type, name=nack.name, version=nack.version, message=nack.message)
         return out
 

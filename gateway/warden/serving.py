@@ -1,4 +1,6 @@
-"""serving: delta ADS for one proxy over one Unix socket. The path is the identity: only that proxy's user can open it.
+"""serving: ADS for one proxy over one Unix socket. The path is the identity: only that proxy's user can open it.
+
+An Envoy speaks delta, an application that is its own client the state of the world, each on sockets of its own.
 
 A transport and nothing else: every decision is `isthmus.xds.ads`'s. One writer a stream, because gRPC takes one message
 at a time; it is woken by requests and by changes.
@@ -7,7 +9,8 @@ at a time; it is woken by requests and by changes.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from gateway.edge.lines import line
 from gateway.edge.pings import TOLERANT
 from gateway.warden.proxy import Proxy, Stream
+from gateway.warden.proxyless import Proxyless
 from isthmus.errors import Invalid, IsthmusError
 
 LOG = logging.getLogger("isthmus.warden.ads")
@@ -27,7 +31,8 @@ _OPTIONS = [
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
 ]
 Context = grpc.aio.ServicerContext[Any, Any]
-Requests = AsyncIterator[discovery_pb2.DeltaDiscoveryRequest]
+Requests = AsyncIterator[Any]
+"""Of whichever dialect a proxy's session speaks, as are its responses."""
 
 
 class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]  # Envoy's stubs are untyped
@@ -39,6 +44,26 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
     async def DeltaAggregatedResources(
         self, requests: Requests, context: Context
     ) -> AsyncIterator[discovery_pb2.DeltaDiscoveryResponse]:
+        """An Envoy's stream."""
+        if isinstance(self._proxy, Proxyless):
+            await context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION, "its instance is listed with `grpc`: it has no Envoy"
+            )
+        async with aclosing(self._answered(requests, context)) as responses:
+            async for response in responses:
+                yield response
+
+    async def StreamAggregatedResources(
+        self, requests: Requests, context: Context
+    ) -> AsyncIterator[discovery_pb2.DiscoveryResponse]:
+        """A stream of gRPC's own client."""
+        if not isinstance(self._proxy, Proxyless):
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "its instance is not listed with `grpc`")
+        async with aclosing(self._answered(requests, context)) as responses:
+            async for response in responses:
+                yield response
+
+    async def _answered(self, requests: Requests, context: Context) -> AsyncGenerator[Any, None]:
         """One stream, until either side ends it."""
         stream = self._proxy.open()
         reader = asyncio.create_task(self._read(stream, requests))

@@ -12,11 +12,16 @@ from pathlib import Path
 
 from gateway.edge.lines import line
 from gateway.proto import host_pb2 as host
+from gateway.warden import proxyless
 from gateway.warden.kept import Kept
 from gateway.warden.leaves import Leaves
 from gateway.warden.proxy import Proxy
+from gateway.warden.proxyless import Proxyless
 from gateway.warden.serving import Socket
 from isthmus.errors import IsthmusError
+from isthmus.xds import names
+from isthmus.xds.read_back import pair, roots
+from isthmus.xds.snapshot import Resource
 
 LOG = logging.getLogger("isthmus.warden")
 SOCKET = "xds.sock"
@@ -91,17 +96,38 @@ class Warden:
             await self._open.pop(name).close()
             del self.proxies[name]
             self._said.pop(name, None)
+            proxyless.remove(self._sockets / name)
         for name in self.kept.states:
-            if name not in self.proxies:
-                self.proxies[name] = Proxy(self._sockets / name)
+            await self._fit(name)
             self._give(name)
             if name not in self._open:
                 self._open[name] = Socket(self._sockets / name / SOCKET, self.proxies[name], self.heard)
                 await self._open[name].open()
         self.changed.set()
 
+    async def _fit(self, name: str) -> None:
+        """A proxy of the sort that its state says; one of another sort has had another's socket."""
+        sort = Proxyless if self.kept.states[name].role == proxyless.ROLE else Proxy
+        if type(self.proxies.get(name)) is sort:
+            return
+        if name in self._open:
+            await self._open.pop(name).close()
+        proxyless.remove(self._sockets / name)
+        self.proxies[name] = sort(self._sockets / name)
+
     def _give(self, name: str) -> None:
         state, proxy = self.kept.states[name], self.proxies[name]
         identity = self.leaves.secret(name, state.identity, clock()) if state.identity else None
+        if isinstance(proxy, Proxyless) and identity is not None:
+            self._write(proxy, state, identity)
         proxy.give(state, self.kept.bodies, identity)
         self.heard(proxy)
+
+    def _write(self, proxy: Proxyless, state: host.ProxyState, identity: Resource) -> None:
+        """What its application starts from, once its bundle is here too."""
+        bundle = next((self.kept.bodies[ref.version] for ref in state.refs if ref.name == names.BUNDLE), None)
+        if bundle is None or proxy.written == (identity.ref.version, bundle.ref.version):
+            return
+        folder, domain = self._sockets / state.proxy, state.identity.removeprefix("spiffe://").partition("/")[0]
+        proxyless.write(folder, folder / SOCKET, state.proxy, pair(identity), roots(bundle), domain)
+        proxy.written = identity.ref.version, bundle.ref.version

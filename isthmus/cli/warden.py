@@ -28,7 +28,12 @@ def warden(
         typer.Option(envvar="ISTHMUS_WARDEN_DIR", help="where proxies find their sockets; default DATA_DIR/proxies"),
     ] = None,
 ) -> None:
-    """Serve this host's Envoys until SIGTERM."""
+    """Serve this host's Envoys until SIGTERM.
+
+    An application that calls by gRPC's own xDS client needs no Envoy: list its instance with `grpc: true`, start it
+    with the variables of WARDEN_DIR/<instance>/grpc.env in its environment, and let it call `xds:///<service>:<port>`
+    with xDS credentials.
+    """
     import logging
 
     from gateway.warden.running import Options, run

@@ -16,7 +16,7 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.network.sni_cluster.v3 import sni_cluster_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, ANY
+from isthmus.values import ALPN_GRPC, ALPN_H1, ALPN_H2, ALPN_TCP, ANY
 from isthmus.wire import VERSIONS, Sni, Version, accepted, wildcards
 from isthmus.xds import names, slots
 from isthmus.xds.directory import Directory
@@ -38,13 +38,14 @@ The numbers, because a compile must not depend on where it runs. A client that i
 def listener(label: str, suffix: str, versions: Sequence[Version] = VERSIONS) -> Resource:
     """One mesh's share of the gateway's listener: a chain of its own, for names in the versions that are accepted.
 
-    How long a connection may be idle is for its two ends to say; one whose end is gone is found by keepalive.
+    How long a connection may be idle is for its two ends to say; one whose end is gone is found by keepalive. gRPC
+    without a proxy cannot offer an ALPN of ours; the backends are the same for it: ports with a proxy before them.
     """
     name = names.east_west_chain(label)
     match = listener_components_pb2.FilterChainMatch(
         transport_protocol="tls",
         server_names=wildcards(label, suffix, versions),
-        application_protocols=[ALPN_H2, ALPN_H1, ALPN_TCP],
+        application_protocols=[ALPN_H2, ALPN_H1, ALPN_TCP, ALPN_GRPC],
     )
     by_sni = listener_components_pb2.Filter(
         name="envoy.filters.network.sni_cluster", typed_config=packed(sni_cluster_pb2.SniCluster())

@@ -21,7 +21,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from isthmus.ir.families import UNSAID, Families
 from isthmus.ir.mesh import AccessLog, Protocol
 from isthmus.ir.transport import Shown
-from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
+from isthmus.values import ALPN_GRPC, ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
 from isthmus.xds import access_logs, app_mesh_tls, egress, names, slots, telemetry, tls
 from isthmus.xds.joined import field, numbers
 from isthmus.xds.snapshot import Resource, Type
@@ -38,6 +38,9 @@ PLACEHOLDER, OUTBOUND_PLACEHOLDER, TCP_PLACEHOLDER, DNS_PLACEHOLDER = (f"127.0.0
 EARLY_BYTES = 65_536
 """What is kept of a caller's words while the application is being connected to; the caller waits with the rest."""
 
+PROXYLESS_REQUESTS = 1000
+"""After how many requests a client without a proxy is asked to connect again: so rarely a handshake costs nothing."""
+
 
 INSPECTED_WITHIN = 1000
 """Milliseconds that a TCP port which takes plaintext waits for a ClientHello, before the server may speak first."""
@@ -46,13 +49,19 @@ INSPECTED_WITHIN = 1000
 def inbound_http(mesh: str, port: int, log: AccessLog | None = None, shown: Shown | None = None) -> Resource:
     """An HTTP port of a node: mutual TLS, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC.
 
-    `shown`: App Mesh's TLS beside the mesh's own, or where it validates its clients instead of that.
+    `shown`: App Mesh's TLS beside the mesh's own, or where it validates its clients instead of that. Without it a
+    client without a proxy is let in like any other (`isthmus.xds.proxyless`). Another cluster is one address to it,
+    behind which the gateway chooses an instance for each connection: so it has to connect again now and then.
     """
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
-    codecs = ((ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1)) if _lets_members_in(shown) else ()
+    codecs = [(ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1)] if _lets_members_in(shown) else []
+    codecs += [(ALPN_GRPC, _Hcm.HTTP2)] if shown is None else []
     for alpn, codec in codecs:
-        out.filter_chains.append(_authenticated(mesh, alpn, [_http(_asking(name, codec, log))]))
+        manager = _asking(name, codec, log)
+        if alpn == ALPN_GRPC:
+            manager.common_http_protocol_options.max_requests_per_connection.value = PROXYLESS_REQUESTS
+        out.filter_chains.append(_authenticated(mesh, alpn, [_http(manager)]))
     if shown is not None:
         manager = _asking(name, _Hcm.AUTO, log)
         manager.set_current_client_cert_details.dns = True

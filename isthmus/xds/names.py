@@ -45,6 +45,12 @@ OTHERWISE = "otherwise"
 NOWHERE = "nowhere"
 """A cluster that is never defined: `tcp_proxy` demands a name even where `sni_cluster` chooses, or nothing does."""
 
+MTLS, PLAINTEXT, ELSEWHERE = "mtls", "plaintext", "elsewhere"
+"""The parts of a backend for gRPC without a proxy, which knows one transport per cluster, not per endpoint."""
+
+CREDENTIALS = "isthmus"
+"""Where gRPC without a proxy has its own certificate and its trust from: an instance in its bootstrap."""
+
 MESH_SERVICE_HEADER = "x-app-mesh-virtual-service"
 """App Mesh's own header between a gateway's two listeners (appmesh.md §3.1), here whether or not the host stays."""
 
@@ -100,6 +106,21 @@ def backend(node: str, port: int, service: str | None = None) -> str:
 def any_service(backend_name: str) -> str:
     """The port of a node that a name of `backend` is of, whatever service calls it."""
     return "/".join(backend_name.split("/")[:3])
+
+
+def mtls(name: str) -> str:
+    """The instances of a backend that have a proxy before them, for a client that has none itself."""
+    return f"{MTLS}/{name}"
+
+
+def elsewhere(name: str) -> str:
+    """The instances of a backend in other clusters, for such a client."""
+    return f"{ELSEWHERE}/{name}"
+
+
+def plaintext(name: str) -> str:
+    """The instances of a backend without a proxy, for a client that has none either."""
+    return f"{PLAINTEXT}/{name}"
 
 
 def outbound_tcp(port: int) -> str:

@@ -64,6 +64,11 @@ def _within(kind: str) -> Made:
     return lambda segments, _of, _known: Key(kind, names.plain(segments[1]), names.plain(segments[0]))
 
 
+def _part(segments: Segments, _of: Key, _known: Known) -> Key:
+    """A part of a backend: what follows the family is a backend's whole name."""
+    return Key("VirtualNode", names.plain(segments[1]))
+
+
 FAMILIES: Mapping[str, Made] = {
     "inbound": _own,
     "app": _own,
@@ -75,6 +80,9 @@ FAMILIES: Mapping[str, Made] = {
     "self": _own,
     names.IMAGE_INBOUND: _own,
     "node": _named("VirtualNode"),
+    names.MTLS: _part,
+    names.PLAINTEXT: _part,
+    names.ELSEWHERE: _part,
     "service": _named("VirtualService"),
     "tcp": _named("VirtualService"),
     "route": _within("Route"),

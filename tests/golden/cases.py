@@ -3,7 +3,7 @@
 A file has `about` (a sentence), `documents` (every cluster of `clusters` is attached by itself), optionally `spec` and
 `settings` of the mesh, `cluster` (where it is compiled; east), and `show`: view → resources as `type name` (`type name
 Message` for what is packed in it as such a message), or `all` for the names of everything. `envoy` is what came of it,
-and `ineffective` what had no effect.
+and `ineffective` what had no effect. The view `proxyless/<node>` is what gRPC's own client gets (`without_proxy`).
 """
 
 import json
@@ -22,9 +22,11 @@ from isthmus.values import mesh_label
 from isthmus.xds.compile import Compiled, compile_mesh
 from isthmus.xds.decoded import decoded
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
+from tests.golden import without_proxy
 
 HERE = Path(__file__).parent
 MESH_ID = UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff")
+PROXYLESS = "proxyless/"
 REGIONS = {"east": "us-east-1", "west": "eu-west-1", "north": "us-east-1"}
 
 
@@ -52,6 +54,9 @@ class Case:
         """What the file is to show of what was compiled."""
         out: dict[str, Any] = {}
         for view, wanted in self.said["show"].items():
+            if view.startswith(PROXYLESS):
+                out[view] = _without_proxy(compiled.snapshot, view.removeprefix(PROXYLESS), wanted)
+                continue
             listed = list(resources(compiled.snapshot, _id(view)))
             out[view] = _names(compiled.snapshot, view) if wanted == "all" else _bodies(listed, wanted)
         said = {"envoy": out}
@@ -92,6 +97,13 @@ def _id(view: str) -> str:
     if view == AGENT_VIEW:
         return view
     return view_id(role, name or mesh_label(MESH_ID), "1.40")
+
+
+def _without_proxy(snapshot: Snapshot, node: str, wanted: list[str]) -> dict[str, Any]:
+    """What gRPC's own client gets, and what of the definition it cannot do."""
+    told = without_proxy.told(snapshot, node)
+    lacks = {"lacks": list(told.lacks)} if told.lacks else {}
+    return _bodies([each.resource for each in told.composed], wanted) | lacks
 
 
 def _names(snapshot: Snapshot, view: str) -> dict[str, list[str]]:

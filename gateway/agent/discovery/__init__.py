@@ -46,6 +46,8 @@ class Instance:
     dns_servers: tuple[tuple[str, int], ...] = ()
     """Whom it asks for other names, instead of the host's own servers."""
     also: str = ""
+    grpc: bool = False
+    """Whether its application calls by gRPC's own xDS client, from its host's warden, without a proxy."""
 
     @property
     def proxied(self) -> bool:

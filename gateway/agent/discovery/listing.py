@@ -85,6 +85,7 @@ class InstanceEntry(_Part):
     low_ports: bool = False
     dns: Port = DNS_PORT
     dns_servers: Annotated[tuple[Server, ...], Field(strict=False)] = ()
+    grpc: bool = False
 
     @model_validator(mode="after")
     def _both(self) -> Self:
@@ -92,6 +93,11 @@ class InstanceEntry(_Part):
         if self.also and ip_address(self.also).version == ip_address(self.address).version:
             raise PydanticCustomError("same_family", "`also` must be of the other family of IP than `address`")
         return self
+
+    @property
+    def proxied(self) -> bool:
+        """Whether a proxy stands before it."""
+        return bool(self.ports) or self.outbound is not None
 
     def found(self) -> Instance:
         """The same as discovery sees it."""
@@ -131,7 +137,7 @@ def parse(text: str) -> Found:
         listing = Listing.model_validate(_decode(text))
     except ValidationError as error:
         raise Invalid(_violations(error)) from None
-    wrong = [*_named_twice(listing), *_without_vips(listing)]
+    wrong = [*_named_twice(listing), *_without_vips(listing), *_both_ways(listing)]
     if wrong:
         raise Invalid(wrong)
     instances = sorted((entry.found() for entry in listing.instances), key=lambda i: i.name)
@@ -160,6 +166,14 @@ def _without_vips(listing: Listing) -> Iterator[Violation]:
     for i, entry in enumerate(listing.instances):
         for name in entry.in_vain:
             yield Violation(f"/instances/{i}/{name}", "needs_vips", "has no effect without `vips: true`")
+
+
+def _both_ways(listing: Listing) -> Iterator[Violation]:
+    """A proxy and gRPC's own client cannot have one socket, and one identity would stand for two."""
+    for i, entry in enumerate(listing.instances):
+        if entry.grpc and entry.proxied:
+            detail = f"{entry.name!r} has the ports of a proxy, so its application calls through that"
+            yield Violation(f"/instances/{i}/grpc", "proxied", detail)
 
 
 class _Loader(yaml.SafeLoader):

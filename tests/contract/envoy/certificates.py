@@ -19,7 +19,8 @@ class Domain:
     def __init__(self, name: str) -> None:
         self.name = name
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        number = x509.NameAttribute(NameOID.SERIAL_NUMBER, str(x509.random_serial_number()))
+        self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name), number])  # as `pki.template` has it
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)  # noqa: FBT003
         self._root = (
             self._builder(self._subject, self._key.public_key())
@@ -41,21 +42,35 @@ class Domain:
     def leaf(self, uri: str, *, at: dt.datetime | None = None) -> tuple[bytes, bytes]:
         """A workload's certificate and key, as PEM; good for an hour, which began now if nothing is said."""
         key = ec.generate_private_key(ec.SECP256R1())
+        private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return self.signed(uri, key.public_key(), at=at), private
+
+    def signed(
+        self,
+        uri: str,
+        key: ec.EllipticCurvePublicKey,
+        life: dt.timedelta = dt.timedelta(hours=1),
+        at: dt.datetime | None = None,
+    ) -> bytes:
+        """A workload's certificate for a key of its own, as PEM, which ends after `life`."""
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)  # noqa: FBT003
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         leaf = (
-            self._builder(x509.Name([]), key.public_key(), at)
+            self._builder(x509.Name([]), key, at, life)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(both, critical=False)
             .add_extension(_uri(uri), critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        return leaf.public_bytes(_PEM), private
+        return leaf.public_bytes(_PEM)
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, at: dt.datetime | None = None
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        at: dt.datetime | None = None,
+        life: dt.timedelta = dt.timedelta(hours=1),
     ) -> x509.CertificateBuilder:
         now = at or dt.datetime.now(dt.UTC)
         return (
@@ -65,7 +80,7 @@ class Domain:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(minutes=5))
-            .not_valid_after(now + dt.timedelta(hours=1))
+            .not_valid_after(now + life)
         )
 
 

@@ -252,6 +252,15 @@ class Stage:
         at = AtGateway(view, directory, self._locals(cluster))
         return _bodies(compose_east_west([at], HERE[cluster], self.addresses[proxy], EAST_WEST))
 
+    def calling(self, cluster: str, node: str) -> tuple[list[Resource], Mapping[str, Resource]]:
+        """What an application of a node without a proxy is told from: its node's view, and its cluster's endpoints."""
+        return self._view(cluster, view_id("node", node, "1.40")), self._endpoints(cluster)
+
+    def rotate(self, cluster: str, domain: Domain) -> None:
+        """A cluster's root, and every certificate under it, are others from the next `tell` on."""
+        self.domains[cluster] = domain
+        self._identities.clear()
+
     def slot(self, instance: str) -> str:
         """An instance's id towards other clusters."""
         said = self.instances[instance]

@@ -182,7 +182,8 @@ def test_another_slot_without_its_resource_lets_pass(world: World) -> None:
 def test_a_gateway_forwards_only_the_meshs_own_names_and_protocols(world: World) -> None:
     at = (world.addresses["east-west/west"], EAST_WEST)
     assert greeted(at, asked_for(world), "isthmus-h2") == "forwarded"
-    assert greeted(at, asked_for(world), "h2") == "closed"
+    assert greeted(at, asked_for(world), "h2") == "forwarded", "gRPC's own client has no other"
+    assert greeted(at, asked_for(world), "http/1.1") == "closed"
     assert greeted(at, "xds", "isthmus-h2") == "closed"
     assert greeted(at, asked_for(world).replace(".v1.", ".v0."), "isthmus-h2") == "closed"
     assert greeted(at, f"a{asked_for(world)}", "isthmus-h2") == "closed"

@@ -11,12 +11,14 @@ def test_a_file_is_read_with_its_defaults() -> None:
     text = """
     instances:
     - {name: blue-2, host: h2, address: 10.0.0.2}
+    - {name: blue-3, host: h2, address: 10.0.0.3, grpc: true}
     - {name: blue-1, host: h1, address: 10.0.0.1, ports: {8080: 15006}, zone: a, health: draining, outbound: 15002}
     gateways: [{name: ew, host: h1, address: '::1', port: 15443, public: ['1.2.3.4:443']}]
     """
     blue = Instance("blue-1", "h1", "10.0.0.1", {8080: 15006}, "a", Health.DRAINING, 15002)
     assert parse(text) == Found(
-        (blue, Instance("blue-2", "h2", "10.0.0.2")), (Gateway("ew", "h1", "::1", 15443, ("1.2.3.4:443",)),)
+        (blue, Instance("blue-2", "h2", "10.0.0.2"), Instance("blue-3", "h2", "10.0.0.3", grpc=True)),
+        (Gateway("ew", "h1", "::1", 15443, ("1.2.3.4:443",)),),
     )
 
 
@@ -95,6 +97,14 @@ def test_an_instance_has_an_address_of_each_family_and_a_gateway_may_be_at_all_o
             "instances: [{name: a, host: h, address: 1.1.1.1}]\ngateways: [{name: a, host: h, address: '::', port: 1}]",
             {("/gateways/0/name", "duplicate_name")},
         ),
+        (
+            "instances: [{name: a, host: h, address: 1.1.1.1, grpc: true, ports: {80: 81}}]",
+            {("/instances/0/grpc", "proxied")},
+        ),
+        (
+            "instances: [{name: a, host: h, address: 1.1.1.1, grpc: true, outbound: 82}]",
+            {("/instances/0/grpc", "proxied")},
+        ),
     ],
     ids=[
         "what only VIPs give a meaning",
@@ -111,6 +121,8 @@ def test_an_instance_has_an_address_of_each_family_and_a_gateway_may_be_at_all_o
         "everything wrong with an instance",
         "everything wrong with a gateway",
         "an instance and a gateway of one name",
+        "an application that has a proxy, and needs none",
+        "an application that has a proxy for what it sends",
     ],
 )
 def test_a_bad_file_is_refused_with_every_violation(text: str, violations: set[tuple[str, str]]) -> None:
