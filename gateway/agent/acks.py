@@ -31,10 +31,15 @@ class ViewVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the ACK of a definition proves. `picks`: the SNIs that a gateway with this definition has backends for."""
+    """What the ACK of a definition proves.
+
+    `picks`: the SNIs that a gateway with this definition has backends for. `ports`: where a node's proxy with it takes
+    what comes for its application, (listener port, inbound port) each.
+    """
 
     views: frozenset[ViewVersion] = frozenset()
     picks: frozenset[str] = frozenset()
+    ports: frozenset[tuple[int, int]] = frozenset()
 
 
 NOTHING_PROVEN = Proof()

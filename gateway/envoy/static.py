@@ -45,7 +45,7 @@ def batches(views: Iterable[View], most: int) -> Iterator[list[int]]:
 def static(views: Sequence[View], folder: Path, runtime: Mapping[str, object] | None) -> bootstrap_pb2.Bootstrap:
     """One bootstrap of all these views, which `batches` has found to fit. `runtime` replaces our own flags."""
     out = bootstrap_pb2.Bootstrap()
-    json_format.ParseDict(dict(bootstrap("validated", folder / "xds.sock", "127.0.0.1:0")), out)
+    json_format.ParseDict(dict(bootstrap("validated", folder / "xds.sock", "127.0.0.1:0", folder / "sds.sock")), out)
     out.dynamic_resources.ClearField("cds_config")
     out.dynamic_resources.ClearField("lds_config")
     if runtime is not None:

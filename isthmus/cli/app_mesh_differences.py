@@ -33,7 +33,12 @@ Meshes are shared among the accounts of your own org, without RAM and without in
 As before, only the mesh's owner makes gateways.
 
 One mesh spans clusters and regions. Proxies run beside a warden, which gives them an identity, and the transport
-between them is mutual TLS by itself. Certificates of ACM come with a later step.
+between them is mutual TLS by itself. What a spec names by an ARN of ACM or Private CA is a managed certificate or
+authority of Isthmus: request, import or order it first, and put its ARN in the place of the old one.
+
+Nodes are found in DNS and Cloud Map as before, but by the agent of the calling cluster, which keeps the last answer,
+and no longer once a Binding names an instance, which has an identity. `isthmus get virtual-nodes` tells which are left.
+All proxies of a cluster use the same address of a load balancer.
 
 Envoys of AWS's image have no warden, hence no identity: they speak plaintext, which only a mesh with the setting
 `transport: permissive` (the default) allows, and reach only what runs in their own cluster.

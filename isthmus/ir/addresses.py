@@ -10,17 +10,17 @@ from dataclasses import replace
 from functools import lru_cache
 from uuid import UUID
 
+from isthmus.ir.families import Families, of_mesh
 from isthmus.ir.mesh import Service
 from isthmus.ir.said import Said
 from isthmus.ir.services import WEB
-from isthmus.model.kinds.mesh import MeshSpec
 from isthmus.model.vips import beside
 
 
 def addressed(service: Service, said: Said, mesh: UUID) -> Service:
     """The service with its addresses; none if it was given none yet."""
     vip = said.vips.get(service.name)
-    return service if vip is None else replace(service, addresses=_told(vip, beside(mesh, vip), said.spec))
+    return service if vip is None else replace(service, addresses=_told(vip, beside(mesh, vip), of_mesh(said)))
 
 
 def request_ports(service: Service) -> tuple[int, ...]:
@@ -38,12 +38,7 @@ _LONGEST = 253
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
-def _told(vip: str, beside: str, spec: MeshSpec) -> tuple[str, ...]:
+def _told(vip: str, beside: str, families: Families) -> tuple[str, ...]:
     """IPv4 first: a proxy's listener is bound there, and at the other address as well."""
-    discovery = spec.service_discovery
-    match discovery.ip_preference if discovery is not None else None:
-        case "IPv6_ONLY":
-            return (beside,)
-        case "IPv6_PREFERRED" | "IPv4_PREFERRED":
-            return vip, beside
-    return (vip,)
+    by_family = {4: vip, 6: beside}
+    return tuple(by_family[family] for family in sorted(families or (4,)))

@@ -7,7 +7,7 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from isthmus.ir import access_logs, health, unconnected
+from isthmus.ir import access_logs, discovery, health, unconnected, unsecured
 from isthmus.ir.addresses import resolvable
 from isthmus.ir.matches import of_route
 from isthmus.ir.mesh import Compared, Ineffective
@@ -18,6 +18,7 @@ from isthmus.model.key import Key
 from isthmus.model.kinds.gateway_route import GatewayRouteSpec
 from isthmus.model.kinds.route import HttpRouteMatch, RouteSpec, TcpRoute
 from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
+from isthmus.model.kinds.transport import TransportSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewaySpec
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
@@ -26,12 +27,10 @@ from isthmus.model.structure import Structure
 Shape = bool | str | Mapping[str, Any]
 """True: effective. A text: why it is not. A mapping, by Python name: as its members say."""
 
-_TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
 _NO_CLIENT = (
     "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
     " set it at what stands before the gateway, such as a load balancer"
 )
-_DISCOVERY = "instances come from bindings; addresses in DNS and Cloud Map are not resolved yet"
 _FOUND = "workloads are found by the instances file only"
 
 _ALL = True
@@ -40,21 +39,21 @@ _ROUTE: Shape = {"action": _ALL, "match": _ALL, "retry_policy": _ALL, "timeout":
 EFFECTIVE: Mapping[str, Shape] = {
     "Mesh": {
         "egress_filter": {"type": _ALL},
-        "service_discovery": _DISCOVERY,
+        "service_discovery": {"ip_preference": _ALL},
     },
     "VirtualNode": {
-        "backend_defaults": _TLS,
-        "backends": {"virtual_service": {"virtual_service_name": _ALL, "client_policy": _TLS}},
+        "backend_defaults": _ALL,
+        "backends": _ALL,
         "listeners": {
             "port_mapping": _ALL,
             "timeout": {"http": _ALL, "http2": _ALL, "grpc": _ALL, "tcp": _ALL},
             "connection_pool": _ALL,
             "outlier_detection": _ALL,
             "health_check": _ALL,
-            "tls": _TLS,
+            "tls": _ALL,
         },
         "logging": _ALL,
-        "service_discovery": _DISCOVERY,
+        "service_discovery": _ALL,
     },
     "VirtualService": {"provider": _ALL},
     "VirtualRouter": {"listeners": {"port_mapping": _ALL}},
@@ -66,18 +65,20 @@ EFFECTIVE: Mapping[str, Shape] = {
         "priority": _ALL,
     },
     "VirtualGateway": {
-        "backend_defaults": _TLS,
+        "backend_defaults": _ALL,
         "listeners": {
             "port_mapping": _ALL,
             "connection_pool": _ALL,
             "health_check": _NO_CLIENT,
-            "tls": _TLS,
+            "tls": _ALL,
         },
         "logging": _ALL,
     },
     "GatewayRoute": {"http_route": _ALL, "http2_route": _ALL, "grpc_route": _ALL, "priority": _ALL},
     "Attachment": _ALL,
+    "ListenerCertificates": {"node": _ALL, "gateway": _ALL, "port": _ALL, "certificates": _ALL},
     "Placement": {"clusters": _ALL},
+    "Transport": {"mode": _ALL},
     "Binding": {"node": _ALL, "gateway": _ALL, "match": {"file": _ALL, "k8s": _FOUND, "ecs": _FOUND, "iam": _FOUND}},
 }
 
@@ -130,8 +131,10 @@ def _called(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective
         if service is not None and service.service not in said.services:
             at = f"/spec/backends/{i}/virtualService/virtualServiceName"
             yield Ineffective(key, at, f"there is no virtual service {service.service} yet")
+    yield from discovery.without_effect(key.name, spec, said)
     yield from health.without_effect(key.name, spec)
     yield from unconnected.of_node(key, spec, said)
+    yield from unsecured.of_node(key, spec, said)
 
 
 def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineffective]:
@@ -199,6 +202,12 @@ def _placed(key: Key, spec: PlacementSpec, said: Said) -> Iterator[Ineffective]:
             yield Ineffective(key, f"/spec/clusters/{i}", f"cluster {cluster} does not take part in the mesh")
 
 
+def _guarded(key: Key, _spec: TransportSpec, said: Said) -> Iterator[Ineffective]:
+    """It lasts, too."""
+    if key.name not in said.nodes:
+        yield Ineffective(key, "/name", f"there is no virtual node {key.name}")
+
+
 def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
     if spec.node is not None and spec.node not in said.nodes:
         yield Ineffective(key, "/spec/node", f"there is no virtual node {spec.node}")
@@ -208,10 +217,13 @@ def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
 
 _AMONG: Mapping[str, Callable[[Key, Any, Said], Iterator[Ineffective]]] = {
     "VirtualNode": _called,
+    "VirtualGateway": unsecured.of_gateway,
     "VirtualService": _providers,
     "Route": _targets,
     "GatewayRoute": _entries,
+    "ListenerCertificates": unsecured.of_certificates,
     "Placement": _placed,
+    "Transport": _guarded,
     "Binding": _bound,
 }
 """What a kind's documents may say in vain because of what stands around them."""

@@ -33,6 +33,7 @@ from isthmus.store.outcome import (
     refuse_misplaced,
     survives_omission,
 )
+from isthmus.store.plaintext import Modes, Plaintext
 from isthmus.store.promises import Promises
 from isthmus.store.quotas import Quotas
 from isthmus.store.vips import Vips
@@ -56,8 +57,8 @@ class Revisions:
     def apply(self, changes: Sequence[Change], *, author: str, reason: str, now: datetime) -> Accepted:
         """Make all changes in one revision, or none if they change nothing.
 
-        Raises StaleRevision, NotFound (delete of what is not there), InUse, QuotaExceeded, VipsExhausted, Invalid; then
-        nothing is changed.
+        Raises StaleRevision, NotFound (delete of what is not there), InUse, PlaintextInUse, QuotaExceeded,
+        VipsExhausted and Invalid; then nothing is changed.
         """
         mesh = self.hold()
         refuse_misplaced(changes, mesh.name)
@@ -74,6 +75,7 @@ class Revisions:
         refuse_in_use(deletes, outcome)
         refuse_broken(real, mesh.name, outcome)
         self._refuse_unknown_clusters({c.key: c.pointer for c in real if c.op == "put"})
+        self._refuse_cut_off([c for c in real if c.key.kind == "Transport"], mesh.name, before)
         contents = [Content.of(c.document, c.owner) for c in real if isinstance(c.document, Document)]
         accepted = self._write(mesh, contents, deletes, before, author=author, reason=reason, now=now)
         return replace(accepted, stored={**same, **accepted.stored})
@@ -83,8 +85,8 @@ class Revisions:
     ) -> Accepted:
         """Bring the mesh to a whole definition in one revision that writes only the differences.
 
-        What is not listed is deleted, but for attachments, placements and bindings. A mesh's ETag is its head. Raises
-        StaleRevision and Invalid (pointers into the definition).
+        What is not listed is deleted, but for documents that last (`kinds/topology.py`). A mesh's ETag is its head.
+        Raises StaleRevision, PlaintextInUse and Invalid (pointers into the definition).
         """
         mesh = self.hold()
         if definition.name != mesh.name:
@@ -100,7 +102,13 @@ class Revisions:
         kept = {key: document_of(row) for key, row in before.items() if key not in wanted and key not in deletes}
         documents = {**definition.documents, **kept}
         refuse_broken_whole(replace(definition, documents=documents), changed)
-        self._refuse_unknown_clusters({k: f"/resources/{i}" for i, k in enumerate(documents) if k in changed})
+        at = {key: f"/resources/{i}" for i, key in enumerate(documents) if key in changed}
+        self._refuse_unknown_clusters(at)
+        was, will = _modes(mesh.name, before), Modes.of(definition.settings.transport, documents)
+        if will != was:
+            said = {key.name: f"{pointer}/spec/mode" for key, pointer in at.items() if key.kind == "Transport"}
+            found = Plaintext(self._session, self._org, self._mesh)
+            found.refuse(was, will, lambda node: said.get(node, "/settings/transport"))
         return self._write(mesh, contents, deletes, before, author=author, reason=reason, now=now)
 
     def end(self, *, author: str, reason: str, now: datetime) -> Accepted:
@@ -200,6 +208,15 @@ class Revisions:
         ]
         if wrong:
             raise Invalid(wrong)
+
+    def _refuse_cut_off(self, transports: Sequence[Change], mesh: str, before: Standing) -> None:
+        """What the mesh says is looked up only where a node's own word changes."""
+        if not transports:
+            return
+        said = Modes.of(None, {c.key: c.document for c in transports if isinstance(c.document, Document)})
+        was = _modes(mesh, {**before, **self._documents.of_keys([Key(SETTINGS, mesh)])})
+        at = {c.key.name: f"{c.pointer}/spec/mode" if c.op == "put" else c.pointer for c in transports}
+        Plaintext(self._session, self._org, self._mesh).refuse(was, replace(said, mesh=was.mesh), at.__getitem__)
 
     def _write(
         self,
@@ -312,6 +329,13 @@ def _contents(definition: Definition) -> Iterable[Content]:
 def _documents(rows: Standing) -> dict[Key, Document]:
     """All but what is said of the mesh itself."""
     return {key: document_of(row) for key, row in rows.items() if key.kind not in {"Mesh", SETTINGS}}
+
+
+def _modes(mesh: str, rows: Standing) -> Modes:
+    """What these rows say of transport."""
+    settings = rows.get(Key(SETTINGS, mesh))
+    own = {key: row for key, row in rows.items() if key.kind == "Transport"}
+    return Modes.of(settings.spec.get("transport") if settings else None, _documents(own))
 
 
 def _told(written: Iterable[Key]) -> tuple[Key, ...]:

@@ -39,7 +39,7 @@ def listener(view: Sequence[Resource]) -> listener_pb2.Listener:
     said = {r.name: listener_pb2.Listener.FromString(r.body) for r in view if r.type == Type.LISTENER}
     http = said[names.OUTBOUND]
     out = listener_pb2.Listener(name=http.name, traffic_direction=http.traffic_direction)
-    out.listener_filters.extend([redirected(), _inspected_at_443()])
+    out.listener_filters.extend([redirected(), inspected_at([TLS_PORT])])
     out.continue_on_listener_filters_timeout = True
     tcp = {p: said[names.outbound_tcp(p)].filter_chains[0] for n in said if (p := names.connected_port(n)) is not None}
     out.filter_chains.extend(_at_vip(said[n]) for n in sorted(said) if names.vip_port(n) is not None)
@@ -138,8 +138,13 @@ def _to_aws() -> _Chain:
     return out
 
 
-def _inspected_at_443() -> listener_components_pb2.ListenerFilter:
-    out = inspected()
-    only = out.filter_disabled.not_match.destination_port_range
-    only.start, only.end = TLS_PORT, TLS_PORT + 1
+def inspected_at(ports: Sequence[int]) -> listener_components_pb2.ListenerFilter:
+    """Reads what TLS says at these ports, and nothing anywhere else."""
+    out, rules = inspected(), [listener_components_pb2.ListenerFilterChainMatchPredicate() for _ in ports]
+    for rule, port in zip(rules, ports, strict=True):
+        rule.destination_port_range.start, rule.destination_port_range.end = port, port + 1
+    if len(rules) == 1:
+        out.filter_disabled.not_match.CopyFrom(rules[0])
+    else:
+        out.filter_disabled.not_match.or_match.rules.extend(rules)
     return out

@@ -1,8 +1,9 @@
 """egress: how a request for a host that is no backend leaves the mesh, where the mesh lets it (ALLOW_ALL).
 
 By Host header: the name is looked up in DNS and called at the port that is said, else at 80. The filter that looks up
-is in every sidecar's `outbound`, so that the listener does not depend on the setting; without a route to the cluster
-it does nothing. A gateway has neither, or whoever reaches it could call anyone (an open proxy).
+is in every sidecar's `outbound`, so that the listener does not depend on that setting (on the mesh's `ipPreference` it
+does); without a route to the cluster it does nothing. A gateway has neither, or whoever reaches it could call anyone
+(an open proxy).
 
 A name may lead back to where the request came from. The port that is called is the one in the Host header, which no
 hop changes: so a proxy that refuses its own port never calls itself, and none of several that call each other does.
@@ -20,6 +21,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from isthmus.ir.families import UNSAID, Families
 from isthmus.ir.mesh import Match
 from isthmus.values import OUTBOUND_PORT
 from isthmus.xds import names, requests, tunnels
@@ -39,13 +41,13 @@ REFRESH, FORGOTTEN = 60_000, 300_000
 """How often a name is looked up again, and when one that nobody asks for is forgotten: Envoy's own, said."""
 
 
-def resolving() -> hcm_pb2.HttpFilter:
+def resolving(families: Families) -> hcm_pb2.HttpFilter:
     """Looks up the host of a request that is routed to `cluster`, and of no other."""
-    looked = dynamic_forward_proxy_pb2.FilterConfig(dns_cache_config=_remembered())
+    looked = dynamic_forward_proxy_pb2.FilterConfig(dns_cache_config=_remembered(families))
     return hcm_pb2.HttpFilter(name=FILTER, typed_config=packed(looked))
 
 
-def cluster() -> Resource:
+def cluster(families: Families) -> Resource:
     """Whatever a name leads to, over the protocol in which it was asked."""
     out = cluster_pb2.Cluster(
         name=names.EGRESS,
@@ -55,7 +57,7 @@ def cluster() -> Resource:
         circuit_breakers=limits(),
     )
     out.cluster_type.name = "envoy.clusters.dynamic_forward_proxy"
-    out.cluster_type.typed_config.CopyFrom(packed(forward_pb2.ClusterConfig(dns_cache_config=_remembered())))
+    out.cluster_type.typed_config.CopyFrom(packed(forward_pb2.ClusterConfig(dns_cache_config=_remembered(families))))
     out.typed_extension_protocol_options[OPTIONS].CopyFrom(packed(_as_asked()))
     return Resource(Type.CLUSTER, out.name, out.SerializeToString(deterministic=True))
 
@@ -121,11 +123,21 @@ def _at(port: int) -> tuple[route_components_pb2.HeaderMatcher]:
     return (out,)
 
 
-def _remembered() -> dns_cache_pb2.DnsCacheConfig:
-    """The same for filter and cluster, or Envoy refuses the second. IPv4 first: a listener cannot ask the mesh."""
+_LOOKUP = {
+    UNSAID: cluster_pb2.Cluster.ALL,
+    (6, 4): cluster_pb2.Cluster.ALL,
+    (4, 6): cluster_pb2.Cluster.V4_PREFERRED,
+    (4,): cluster_pb2.Cluster.V4_ONLY,
+    (6,): cluster_pb2.Cluster.V6_ONLY,
+}
+"""IPv6 first, as App Mesh's Envoys had it, but both: if one leads nowhere the other is tried too (RFC 8305)."""
+
+
+def _remembered(families: Families) -> dns_cache_pb2.DnsCacheConfig:
+    """The same for filter and cluster, or Envoy refuses the second; otherwise named, or it refuses the change."""
     out = dns_cache_pb2.DnsCacheConfig(
-        name=names.EGRESS,
-        dns_lookup_family=cluster_pb2.Cluster.V4_PREFERRED,
+        name=names.remembered(cluster_pb2.Cluster.DnsLookupFamily.Name(_LOOKUP[families])),
+        dns_lookup_family=_LOOKUP[families],
         dns_refresh_rate=lasting(REFRESH),
         host_ttl=lasting(FORGOTTEN),
         max_hosts=UInt32Value(value=MOST_HOSTS),

@@ -18,9 +18,11 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from isthmus.ir.mesh import AccessLog
+from isthmus.ir.families import UNSAID, Families
+from isthmus.ir.mesh import AccessLog, Protocol
+from isthmus.ir.transport import Shown
 from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
-from isthmus.xds import access_logs, egress, names, slots, telemetry, tls
+from isthmus.xds import access_logs, app_mesh_tls, egress, names, slots, telemetry, tls
 from isthmus.xds.joined import field, numbers
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
@@ -37,20 +39,31 @@ EARLY_BYTES = 65_536
 """What is kept of a caller's words while the application is being connected to; the caller waits with the rest."""
 
 
-def inbound_http(mesh: str, port: int, log: AccessLog | None = None) -> Resource:
-    """An HTTP port of a node: mutual TLS only, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC."""
+INSPECTED_WITHIN = 1000
+"""Milliseconds that a TCP port which takes plaintext waits for a ClientHello, before the server may speak first."""
+
+
+def inbound_http(mesh: str, port: int, log: AccessLog | None = None, shown: Shown | None = None) -> Resource:
+    """An HTTP port of a node: mutual TLS, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC.
+
+    `shown`: App Mesh's TLS beside the mesh's own, or where it validates its clients instead of that.
+    """
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
-    for alpn, codec in ((ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1)):
-        manager = _manager(name, codec, telemetry.INBOUND_PEER, log)
-        manager.forward_client_cert_details = _Hcm.SANITIZE_SET
-        manager.set_current_client_cert_details.uri = True
-        out.filter_chains.append(_authenticated(mesh, alpn, [_http(manager)]))
+    codecs = ((ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1)) if _lets_members_in(shown) else ()
+    for alpn, codec in codecs:
+        out.filter_chains.append(_authenticated(mesh, alpn, [_http(_asking(name, codec, log))]))
+    if shown is not None:
+        manager = _asking(name, _Hcm.AUTO, log)
+        manager.set_current_client_cert_details.dns = True
+        out.filter_chains.extend(app_mesh_tls.chains(shown, app_mesh_tls.HTTP, "http", [_http(manager)]))
     return _resource(out)
 
 
-def inbound_tcp(mesh: str, port: int, idle: int | None, log: AccessLog | None = None) -> Resource:
-    """A TCP port of a node: mutual TLS only.
+def inbound_tcp(
+    mesh: str, port: int, idle: int | None, log: AccessLog | None = None, shown: Shown | None = None
+) -> Resource:
+    """A TCP port of a node: the mesh's mutual TLS; `shown` as of `inbound_http`.
 
     The application is connected to when the caller has shown who it is. Earlier, strangers could take the places of its
     pool; and a pool that is full would end the handshake, which a caller's Envoy takes for an instance that is gone: it
@@ -59,15 +72,44 @@ def inbound_tcp(mesh: str, port: int, idle: int | None, log: AccessLog | None = 
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
     filters = [*slots.tcp_filters(name), piped(name, names.app(port), idle, log, after_handshake=True)]
-    out.filter_chains.append(_authenticated(mesh, ALPN_TCP, filters))
+    if _lets_members_in(shown):
+        out.filter_chains.append(_authenticated(mesh, ALPN_TCP, filters))
+    if shown is not None:
+        out.filter_chains.extend(app_mesh_tls.chains(shown, app_mesh_tls.TCP, "tcp", filters))
+    if shown is not None and shown.plaintext:
+        _piped_at_once(out.filter_chains[-1], name, port, idle, log)
+        out.listener_filters_timeout.CopyFrom(lasting(INSPECTED_WITHIN))
+        out.continue_on_listener_filters_timeout = True
     return _resource(out)
 
 
-def outbound(log: AccessLog | None = None) -> Resource:
-    """Where an application sends its requests: routed by Host header (design §9, without interception)."""
+def _lets_members_in(shown: Shown | None) -> bool:
+    """A member of the mesh that has not the certificate that is demanded would else get in."""
+    return shown is None or shown.clients is None
+
+
+def _piped_at_once(plain: _Chain, name: str, port: int, idle: int | None, log: AccessLog | None) -> None:
+    """Without a handshake nothing is there to be waited for."""
+    del plain.filters[:]
+    plain.filters.extend([*slots.tcp_filters(name), piped(name, names.app(port), idle, log)])
+
+
+def _asking(name: str, codec: int, log: AccessLog | None) -> hcm_pb2.HttpConnectionManager:
+    """Requests to the application, which learns who its caller has shown to be, and nothing that it only says to be."""
+    manager = _manager(name, codec, telemetry.INBOUND_PEER, log)
+    manager.forward_client_cert_details = _Hcm.SANITIZE_SET
+    manager.set_current_client_cert_details.uri = True
+    return manager
+
+
+def outbound(log: AccessLog | None = None, families: Families = UNSAID) -> Resource:
+    """Where an application sends its requests: routed by Host header (design §9, without interception).
+
+    `families`: of IP, in which hosts are looked up that are no backend.
+    """
     out = _listening(names.OUTBOUND, OUTBOUND_PORT, base_pb2.OUTBOUND, inspect=False)
     out.address.socket_address.address = OUTBOUND_PLACEHOLDER
-    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving()))])
+    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving(families)))])
     return _resource(out)
 
 
@@ -82,11 +124,11 @@ def outbound_inside(log: AccessLog | None = None) -> Resource:
     return _resource(out)
 
 
-def tunnel(log: AccessLog | None = None) -> Resource:
+def tunnel(log: AccessLog | None = None, families: Families = UNSAID) -> Resource:
     """`outbound` again, for the requests that come out of a tunnel to a backend (`isthmus.xds.tunnels`)."""
     out = listener_pb2.Listener(name=names.TUNNEL, traffic_direction=base_pb2.OUTBOUND)
     out.internal_listener.SetInParent()
-    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving()))])
+    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving(families)))])
     return _resource(out)
 
 
@@ -114,13 +156,24 @@ def _around_routes(log: AccessLog | None) -> tuple[bytes, bytes]:
 _HTTP = "envoy.filters.network.http_connection_manager"
 
 
-def ingress(port: int, log: AccessLog | None = None) -> Resource:
-    """A port of a virtual gateway, towards the outside: it trusts no header about who the caller is."""
+def ingress(
+    port: int, log: AccessLog | None = None, shown: Shown | None = None, protocol: Protocol = Protocol.HTTP
+) -> Resource:
+    """A port of a virtual gateway, towards the outside: it trusts no header about who the caller is.
+
+    `protocol` is offered in TLS only: what comes in plaintext says by itself what it is.
+    """
     name = names.ingress(port)
-    out = _listening(name, port, base_pb2.INBOUND, inspect=False)
+    out = _listening(name, port, base_pb2.INBOUND, inspect=shown is not None)
     manager = _manager(name, _Hcm.AUTO, telemetry.OUTBOUND_PEER, log)
     manager.use_remote_address.value = True
-    out.filter_chains.add(filters=[_http(manager)])
+    if shown is None:
+        out.filter_chains.add(filters=[_http(manager)])
+        return _resource(out)
+    alpn = app_mesh_tls.HTTP if protocol is Protocol.HTTP else app_mesh_tls.HTTP[:1]
+    out.filter_chains.append(app_mesh_tls.secured(shown, alpn, [_http(manager)]))
+    if shown.plaintext:
+        out.filter_chains.append(app_mesh_tls.plaintext([_http(manager)]))
     return _resource(out)
 
 
@@ -189,7 +242,6 @@ def _manager(
         http_filters=slots.http_filters(listener, *fixed),
         http2_protocol_options=protocol_pb2.Http2ProtocolOptions(allow_connect=True),
         access_log=[telemetry.request_stats(peer), *access_logs.written(log)],
-        tracing=telemetry.tracing(),
         normalize_path=BoolValue(value=True),
         merge_slashes=True,
         path_with_escaped_slashes_action=_Hcm.KEEP_UNCHANGED,

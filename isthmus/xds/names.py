@@ -15,8 +15,14 @@ IDENTITY, BUNDLE = "identity", "bundle"
 OUTBOUND, EAST_WEST = "outbound", "east-west"
 """The listener for the application's requests, and the gateway's between clusters."""
 
+TENANTS_SDS = "static_cluster_sds_unix_socket"
+"""The bootstrap's cluster for the tenant's own SDS: App Mesh's name (appmesh.md §3.4), which its image has, too."""
+
+FILE = "file"
+"""The family of secrets that are files on the proxy's host."""
+
 EGRESS = "egress"
-"""The cluster for what is in no mesh, and what is remembered of DNS for it."""
+"""The cluster for what is in no mesh."""
 
 DNS = "dns"
 """The listener that is asked for addresses."""
@@ -83,9 +89,17 @@ def peer(cluster: str) -> str:
     return f"peer/{cluster}"
 
 
-def backend(node: str, port: int) -> str:
-    """A port of a virtual node as its clients see it; also the name of its endpoints."""
-    return f"node/{escaped(node)}/{port}"
+def backend(node: str, port: int, service: str | None = None) -> str:
+    """A port of a virtual node as its clients see it; also the name of its endpoints.
+
+    `service`: where calls to it by this service have a client policy of their own.
+    """
+    return f"node/{escaped(node)}/{port}" + ("" if service is None else f"/{escaped(service)}")
+
+
+def any_service(backend_name: str) -> str:
+    """The port of a node that a name of `backend` is of, whatever service calls it."""
+    return "/".join(backend_name.split("/")[:3])
 
 
 def outbound_tcp(port: int) -> str:
@@ -126,6 +140,42 @@ def gateway_route(gateway: str, name: str) -> str:
     return f"gateway-route/{escaped(gateway)}/{escaped(name)}"
 
 
+CERTIFICATE, AUTHORITY = "certificate", "authority"
+"""The families of the secrets that are managed: what a listener shows, and whom a client trusts."""
+
+
+def certificate(arn: str) -> str:
+    """The secret of a managed certificate: its chain and its key."""
+    return f"{CERTIFICATE}/{escaped(arn)}"
+
+
+def authority(*arns: str) -> str:
+    """The secret with the roots of managed authorities: all of them, because a context has one set of roots."""
+    return "/".join([AUTHORITY, *map(escaped, arns)])
+
+
+def challenge(domain: str) -> str:
+    """The answer to an ACME authority that asks for a domain."""
+    return f"challenge/{escaped(domain)}"
+
+
+def managed(secret: str) -> tuple[str, tuple[str, ...]] | None:
+    """The inverse of `certificate` and `authority`: the family and the ARNs; None for every other secret."""
+    family, *segments = secret.split("/")
+    return (family, tuple(map(plain, segments))) if segments and family in (CERTIFICATE, AUTHORITY) else None
+
+
+def files(half: str, *paths: str) -> str:
+    """The secret of files on the proxy's host: a chain and its key, or roots; `half` is that of its view."""
+    return "/".join([FILE, half, *map(escaped, paths)])
+
+
+def paths(secret: str) -> tuple[str, ...]:
+    """The inverse of `files`; nothing for every other secret."""
+    family, _, *segments = (*secret.split("/"), "")
+    return tuple(map(plain, segments[:-1])) if family == FILE else ()
+
+
 def slot(listener: str, layer: str, name: str) -> str:
     """A filter slot of a listener's chains; `layer` is `http` or `tcp`, which never share a filter."""
     return f"{listener}/{layer}/{name}"
@@ -139,6 +189,11 @@ def slot_listener(name: str) -> str:
 def east_west_chain(label: str) -> str:
     """One mesh's chain of an east-west gateway, which serves several meshes; `label` is `values.mesh_label`."""
     return f"{EAST_WEST}/{label}"
+
+
+def remembered(lookup: str) -> str:
+    """What is remembered of DNS for `EGRESS`: what is looked up otherwise is remembered apart."""
+    return f"{EGRESS}/{lookup}"
 
 
 def stat(name: str) -> str:

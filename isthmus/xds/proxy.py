@@ -11,11 +11,13 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from isthmus.values import OUTBOUND_PORT
-from isthmus.xds import dns, east_west, egress, names
+from isthmus.xds import dns, dual, east_west, egress, names
+from isthmus.xds.challenges import Challenge, answering
+from isthmus.xds.consistency import asked_for
 from isthmus.xds.directory import Directory
-from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing
+from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing, renamed
 from isthmus.xds.localise import bound
-from isthmus.xds.own_host import OwnHost, asked_for
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.snapshot import Resource, Type
 
 DEFAULT_OUTBOUND = OUTBOUND_PORT
@@ -63,11 +65,18 @@ def compose_node(
 
 
 def compose_gateway(
-    view: Iterable[Resource], endpoints: Mapping[str, Resource], instance: LocalInstance, bundle: Resource
+    view: Iterable[Resource],
+    endpoints: Mapping[str, Resource],
+    instance: LocalInstance,
+    bundle: Resource,
+    challenges: Sequence[Challenge] = (),
 ) -> list[Composed]:
-    """A gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`."""
-    kept = [r for r in view if _served(r.name, ("ingress", "self"), instance)]
-    local = [_localised(r, instance, None) for r in kept]
+    """A gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`.
+
+    With `challenges` the routes of its ports answer them first; such routes are no revision's, so none waits for them.
+    """
+    kept = asked_for([r for r in view if _served(r.name, ("ingress", "self"), instance)])
+    local = [_answering(_localised(r, instance, None), challenges) for r in kept]
     return [*local, *_assignments(kept, endpoints), Composed(bundle, proven=False)]
 
 
@@ -119,7 +128,10 @@ def _localised(
     if resource.type == Type.ROUTES and resource.name == names.OUTBOUND and outbound not in (None, DEFAULT_OUTBOUND):
         return Composed(egress.localised(resource, outbound), proven=True)
     port = _port(resource.name, instance, outbound) if resource.type == Type.LISTENER else None
-    return Composed(resource if port is None else bound(resource, instance.address, port), proven=True)
+    if port is None:
+        return Composed(resource, proven=True)
+    first, *others = dual.listened(instance.addresses, instance.families)
+    return Composed(bound(resource, first, port, others), proven=True)
 
 
 def _port(listener: str, instance: LocalInstance, outbound: int | None) -> int | None:
@@ -133,10 +145,25 @@ def _port(listener: str, instance: LocalInstance, outbound: int | None) -> int |
     return names.connected_port(listener)
 
 
+def _answering(composed: Composed, challenges: Sequence[Challenge]) -> Composed:
+    made = composed.resource
+    if not challenges or made.type != Type.ROUTES or names.listened_port(made.name, "ingress") is None:
+        return composed
+    return Composed(answering(made, challenges), proven=False)
+
+
 _WITH_ENDPOINTS = ("app/", "node/", "peer/")
 
 
 def _assignments(view: Iterable[Resource], answers: Mapping[str, Resource]) -> Iterator[Composed]:
     for resource in view:
         if resource.type == Type.CLUSTER and resource.name.startswith(_WITH_ENDPOINTS):
-            yield Composed(answers.get(resource.name) or nothing(resource.name), proven=False)
+            yield Composed(_answer(resource.name, answers), proven=False)
+
+
+def _answer(backend: str, answers: Mapping[str, Resource]) -> Resource:
+    """The endpoints of a backend; one that a single service calls has those of the port that it is of."""
+    port = names.any_service(backend)
+    if port == backend or port not in answers:
+        return answers.get(backend) or nothing(backend)
+    return renamed(answers[port], backend)

@@ -27,6 +27,7 @@ from isthmus.ir.mesh import (
     Retry,
     Route,
     Service,
+    TcpPort,
 )
 from isthmus.xds import names, requests, tunnels
 from isthmus.xds.joined import field, numbers
@@ -64,39 +65,45 @@ class Hosted(NamedTuple):
     body: bytes
 
 
-def hosts(service: Service) -> tuple[Hosted, ...]:
+def hosts(service: Service, *, own: bool = False) -> tuple[Hosted, ...]:
     """A service's virtual hosts: by its bare name and any port, or one for each port where they differ.
 
     A caller that asks for a tunnel (CONNECT) always says a port: one that takes connections, or else one for requests.
+    `own`: whether the caller has a client policy for this service alone, and so backends of its own.
     """
     name = service.name
-    tunnelled = {p.port: tunnels.to_connections(name, p).SerializeToString(deterministic=True) for p in service.tcp}
+    tunnelled = {port.port: _tunnel(name, port, own=own) for port in service.tcp}
     if not service.ports:
-        routes = [*tunnelled.values(), *_for_requests(name, service.routes)]
+        routes = [*tunnelled.values(), *_for_requests(name, service.routes, own=own)]
         return (_hosted(names.service(name), (name, f"{name}:*"), routes),)
-    bare = _hosted(names.service(name), (name,), [_as_bytes(name, route) for route in service.routes])
-    by_port = [(p, _for_requests(name, routes)) for p, routes in service.ports]
+    bare = _hosted(names.service(name), (name,), [_as_bytes(name, route, own=own) for route in service.routes])
+    by_port = [(p, _for_requests(name, routes, own=own)) for p, routes in service.ports]
     by_port += [(port, [route]) for port, route in tunnelled.items()]
     return bare, *(_hosted(names.service(name, p), (f"{name}:{p}",), routes) for p, routes in sorted(by_port))
 
 
-def at_vip(service: Service, port: int, address: str) -> Resource:
+def at_vip(service: Service, port: int, address: str, *, own: bool = False) -> Resource:
     """The table of a port for requests at one of a service's own addresses: its routes, whatever Host says."""
-    routes = [_as_bytes(service.name, route) for route in dict(service.ports).get(port, service.routes)]
-    host = _hosted(names.service(service.name), ("*",), routes)
+    listed = dict(service.ports).get(port, service.routes)
+    host = _hosted(names.service(service.name), ("*",), [_as_bytes(service.name, r, own=own) for r in listed])
     return _table([host.body], names.outbound_vip(service.name, port, six=":" in address))
 
 
-def _for_requests(name: str, routes: Sequence[Route]) -> list[bytes]:
+def _for_requests(name: str, routes: Sequence[Route], *, own: bool) -> list[bytes]:
     """A port for requests: what its routes do not say of tunnels is that what comes out of them are requests."""
     tunnelled = [tunnels.to_requests(name).SerializeToString(deterministic=True)] if routes else []
-    return [*(_as_bytes(name, route) for route in routes), *tunnelled]
+    return [*(_as_bytes(name, route, own=own) for route in routes), *tunnelled]
+
+
+def _tunnel(service: str, port: TcpPort, *, own: bool) -> bytes:
+    body: bytes = tunnels.to_connections(service, port, own=own).SerializeToString(deterministic=True)
+    return body
 
 
 @lru_cache(maxsize=2**14)
-def _as_bytes(service: str, route: Route) -> bytes:
+def _as_bytes(service: str, route: Route, *, own: bool) -> bytes:
     """A service's route, which is the same wherever the service is called."""
-    body: bytes = _routed(service, route).SerializeToString(deterministic=True)
+    body: bytes = _routed(service, route, own=own).SerializeToString(deterministic=True)
     return body
 
 
@@ -222,7 +229,7 @@ def _spellings(said: GatewayRoute) -> tuple[Match, ...]:
     return match._replace(path=f"{match.path}/"), match
 
 
-def _routed(service: str, said: Route, *also: HeaderMatch) -> _Route:
+def _routed(service: str, said: Route, *also: HeaderMatch, own: bool = False) -> _Route:
     """A virtual service's route. Envoy refuses a sum of weights of 0, which App Mesh's API allows."""
     name = names.route(*said.of) if said.of is not None else names.whole(service)
     if not any(target.weight for target in said.targets):
@@ -232,7 +239,7 @@ def _routed(service: str, said: Route, *also: HeaderMatch) -> _Route:
     out = _Route(name=name, match=matched(said.match, *also), route=_limited(said.timeout, said.idle, said.retry))
     if requests.tunnels(said.match):
         out.route.upgrade_configs.append(tunnels.PASSED_ON)
-    tunnels.shared(out.route, said.targets)
+    tunnels.shared(out.route, said.targets, service if own else None)
     return out
 
 

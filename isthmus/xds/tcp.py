@@ -57,10 +57,11 @@ def _discovered(name: str) -> listener_components_pb2.Filter:
     return listener_components_pb2.Filter(name=name, config_discovery=source)
 
 
-def led(service: str, port: TcpPort, log: AccessLog | None = None) -> Resource:
+def led(service: str, port: TcpPort, log: AccessLog | None = None, *, own: bool = False) -> Resource:
     """Where a port of a service leads, by weight; `log` is the caller's.
 
-    Envoy refuses a weight of 0, and a cluster that is never defined closes the connection.
+    Envoy refuses a weight of 0, and a cluster that is never defined closes the connection. `own`: whether the caller
+    has a client policy for this service alone, and so backends of its own.
     """
     name = names.tcp(service, port.port)
     proxy = tcp_proxy_pb2.TcpProxy(
@@ -70,7 +71,7 @@ def led(service: str, port: TcpPort, log: AccessLog | None = None) -> Resource:
     )
     weights: dict[str, int] = {}
     for target in port.targets:
-        backend = names.backend(target.node, target.port)
+        backend = names.backend(target.node, target.port, service if own else None)
         weights[backend] = weights.get(backend, 0) + target.weight
     weighed = {backend: weight for backend, weight in weights.items() if weight}
     if len(weighed) > 1:

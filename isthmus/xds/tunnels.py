@@ -35,8 +35,11 @@ RETRIES = 2
 """As many more attempts to connect as connections without a tunnel have (`isthmus.xds.tcp`)."""
 
 
-def to_connections(service: str, port: TcpPort) -> route_components_pb2.Route:
-    """To a TCP port of a service: what is in the tunnel is a connection like any other to it."""
+def to_connections(service: str, port: TcpPort, *, own: bool = False) -> route_components_pb2.Route:
+    """To a TCP port of a service: what is in the tunnel is a connection like any other to it.
+
+    `own`: whether the caller has a client policy for this service alone, and so backends of its own.
+    """
     out = route_components_pb2.Route(name=names.tcp(service, port.port), match=matched(Match(method=CONNECT)))
     authority = out.match.headers.add(name=":authority")
     authority.string_match.exact, authority.string_match.ignore_case = f"{service}:{port.port}", True
@@ -46,7 +49,7 @@ def to_connections(service: str, port: TcpPort) -> route_components_pb2.Route:
     out.route.CopyFrom(opened(port.idle))
     out.route.retry_policy.retry_on = "connect-failure"
     out.route.retry_policy.num_retries.value = RETRIES
-    shared(out.route, port.targets)
+    shared(out.route, port.targets, service if own else None)
     return out
 
 
@@ -74,11 +77,11 @@ def _to_requests() -> route_components_pb2.Route:
 _TO_REQUESTS = _to_requests()
 
 
-def shared(action: route_components_pb2.RouteAction, targets: Iterable[Target]) -> None:
-    """Among the targets by weight."""
+def shared(action: route_components_pb2.RouteAction, targets: Iterable[Target], by: str | None = None) -> None:
+    """Among the targets by weight; as called by one service alone, if it is said."""
     weights: dict[str, int] = {}
     for target in targets:
-        backend = names.backend(target.node, target.port)
+        backend = names.backend(target.node, target.port, by)
         weights[backend] = weights.get(backend, 0) + target.weight
     if len(weights) == 1:
         action.cluster = next(iter(weights))

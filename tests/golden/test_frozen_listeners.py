@@ -134,6 +134,7 @@ POOL = {8080: {"http": {"maxConnections": 3, "maxPendingRequests": 2}}, 9000: {"
 OUTLIER = {"baseEjectionDuration": SECONDS, "interval": SECONDS, "maxEjectionPercent": 5, "maxServerErrors": 2}
 HEALTH = {"healthyThreshold": 2, "unhealthyThreshold": 2, "intervalMillis": 5000, "timeoutMillis": 2000}
 RETRY = {"maxRetries": 3, "perRetryTimeout": SECONDS, "httpRetryEvents": ["server-error"]}
+CLIENT_TLS = {"validation": {"trust": {"sds": {"secretName": "roots"}}}}
 TLS = {"mode": "STRICT", "certificate": {"sds": {"secretName": "s"}}}
 
 
@@ -173,10 +174,10 @@ RESTING: Mapping[str, tuple[Document, ...]] = {
             timeout={8080: {"http": {"perRequest": SECONDS, "idle": SECONDS}}, 9091: {"grpc": {"idle": SECONDS}}}
         ),
     ),
-    "a listener's tls": (listening(tls={8080: TLS, 9000: TLS}),),
     "http, http2 and grpc exchanged": (node("front", ports={8080: "grpc", 9090: "http", 9091: "http2", 9000: "tcp"}),),
     "service discovery": (node("front", serviceDiscovery={"dns": {"hostname": "front.local"}}),),
     "client policies": (node("front", backendDefaults={"clientPolicy": {}}),),
+    "tls of a client policy": (node("front", backendDefaults={"clientPolicy": {"tls": CLIENT_TLS}}),),
     "a service's provider": (build.service(node="green"), build.gateway_route(target_port=8080)),
     "a service without provider": (build.service(),),
     "a router's ports": (
@@ -197,7 +198,6 @@ RESTING: Mapping[str, tuple[Document, ...]] = {
 """What a tenant may edit without touching a listener."""
 
 IDLE = {
-    "a listener's tls",
     "service discovery",
     "client policies",
     "http2 at the gateway",
@@ -264,6 +264,15 @@ MOVING: Mapping[str, tuple[Definition, set[str]]] = {
     "how long a tcp connection may rest, which Envoy knows in the filter only": (
         mesh(listening(timeout={9000: {"tcp": {"idle": SECONDS}}})),
         {"node/blue@1.40 inbound/9000"},
+    ),
+    "a listener's tls, whose chains its callers choose by what they offer": (
+        mesh(listening(tls={8080: TLS, 9000: TLS})),
+        {"node/blue@1.40 inbound/8080", "node/blue@1.40 inbound/9000"},
+    ),
+    "which family of IP is looked up for hosts outside": (
+        mesh(spec={"serviceDiscovery": {"ipPreference": "IPv4_ONLY"}}),
+        {f"node/{name}@1.40 outbound" for name in ("front", "blue", "green", "db")}
+        | {f"node/{name}@1.40 tunnel" for name in ("front", "blue", "green")},
     ),
     "the name of the mesh, which is another mesh": (
         mesh(name="other"),

@@ -7,8 +7,10 @@ not answer) yields its last result marked `stale`: "I lost sight" is never read 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Protocol
 
+from isthmus.hostport import joined
 from isthmus.values import DNS_PORT
 
 
@@ -22,7 +24,10 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One running copy of something. `ports`: listener port → the port of the proxy before it; none, no proxy there."""
+    """One running copy of something. `ports`: listener port → the port of the proxy before it; none, no proxy there.
+
+    `also`: its address of the other family, if it has one.
+    """
 
     name: str
     host: str
@@ -40,6 +45,7 @@ class Instance:
     """The port where it answers for names."""
     dns_servers: tuple[tuple[str, int], ...] = ()
     """Whom it asks for other names, instead of the host's own servers."""
+    also: str = ""
 
     @property
     def proxied(self) -> bool:
@@ -59,9 +65,10 @@ class Gateway:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Where other clusters reach it."""
-        own = f"[{self.address}]" if ":" in self.address else self.address
-        return self.public or (f"{own}:{self.port}",)
+        """Where other clusters reach it: nowhere, if it listens at every address and says none."""
+        if self.public or ip_address(self.address).is_unspecified:
+            return self.public
+        return (joined(self.address, self.port),)
 
 
 @dataclass(frozen=True, slots=True)

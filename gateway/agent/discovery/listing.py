@@ -6,14 +6,15 @@ plain and addresses are IP addresses.
 
 from collections.abc import Hashable, Iterator
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.agent.discovery import Found, Gateway, Health, Instance
 from isthmus.errors import Invalid, Violation
+from isthmus.hostport import joined, parted
 from isthmus.model.reading import CODES, pointer_of
 from isthmus.values import DNS_PORT
 
@@ -29,11 +30,13 @@ def _address(text: str) -> str:
 
 
 def _reachable(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
+    try:
+        host, port = parted(text)
+    except ValueError:
+        raise PydanticCustomError("not_an_address", "must be ADDRESS:PORT") from None
+    if not 0 < port <= _LAST_PORT:
         raise PydanticCustomError("not_an_address", "must be ADDRESS:PORT")
-    _address(host.removeprefix("[").removesuffix("]"))
-    return text
+    return joined(_address(host), port)
 
 
 def _server(text: str) -> str:
@@ -68,11 +71,12 @@ class _Part(BaseModel):
 
 
 class InstanceEntry(_Part):
-    """One instance of the file."""
+    """One instance of the file. `also`: its address of the other family of IP."""
 
     name: Name
     host: Name
     address: Address
+    also: Address = ""
     ports: dict[Port, Port] = {}
     zone: str = ""
     health: Literal["healthy", "unhealthy", "draining"] = "healthy"
@@ -81,6 +85,13 @@ class InstanceEntry(_Part):
     low_ports: bool = False
     dns: Port = DNS_PORT
     dns_servers: Annotated[tuple[Server, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        """Two of one family would be two instances."""
+        if self.also and ip_address(self.also).version == ip_address(self.address).version:
+            raise PydanticCustomError("same_family", "`also` must be of the other family of IP than `address`")
+        return self
 
     def found(self) -> Instance:
         """The same as discovery sees it."""
@@ -95,7 +106,7 @@ class InstanceEntry(_Part):
 
 
 class GatewayEntry(_Part):
-    """One east-west gateway of the file."""
+    """One east-west gateway of the file. One at `0.0.0.0` or `::` (both families) is reached at `public` ones alone."""
 
     name: Name
     host: Name

@@ -27,6 +27,7 @@ from tests.contract.envoy.ads import Ads
 from tests.contract.envoy.certificates import Domain
 from tests.contract.envoy.feeding import Running, bootstrap
 from tests.contract.envoy.lanes import MESSAGES, alike, side_by_side
+from tests.contract.envoy.supplying import supplied
 from tests.golden.cases import MESH_ID, REGIONS, resources, surroundings
 from tests.until import until
 
@@ -76,7 +77,7 @@ def proxies(definition: Definition, snapshot: Snapshot, seed: int) -> Iterator[P
 
 
 def _bodies(composed: Iterable[Composed]) -> list[Resource]:
-    return [each.resource for each in composed]
+    return supplied(each.resource for each in composed)
 
 
 def _listens(definition: Definition) -> Mapping[str, tuple[int, ...]]:

@@ -38,13 +38,13 @@ class Domain:
         """The `identity` secret of a workload."""
         return secrets.identity(*self.leaf(uri))
 
-    def leaf(self, uri: str) -> tuple[bytes, bytes]:
-        """A workload's certificate and key, as PEM."""
+    def leaf(self, uri: str, *, at: dt.datetime | None = None) -> tuple[bytes, bytes]:
+        """A workload's certificate and key, as PEM; good for an hour, which began now if nothing is said."""
         key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)  # noqa: FBT003
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         leaf = (
-            self._builder(x509.Name([]), key.public_key())
+            self._builder(x509.Name([]), key.public_key(), at)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(both, critical=False)
@@ -54,8 +54,10 @@ class Domain:
         private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return leaf.public_bytes(_PEM), private
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, at: dt.datetime | None = None
+    ) -> x509.CertificateBuilder:
+        now = at or dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)

@@ -30,6 +30,18 @@ def test_a_proxy_that_has_its_host_for_itself_says_so() -> None:
     assert full.dns_servers == (("10.0.0.2", 53), ("10.0.0.3", 5353), ("fd00::2", 53), ("fd00::3", 54))
 
 
+def test_an_instance_has_an_address_of_each_family_and_a_gateway_may_be_at_all_of_them() -> None:
+    text = """
+    instances: [{name: blue, host: h, address: 10.0.0.1, also: 'FD00:0::1'}]
+    gateways: [{name: ew, host: h, address: '::', port: 1, public: ['[fd00:0::1]:443', '1.2.3.4:443']}]
+    """
+    found = parse(text)
+    assert found.instances == (Instance("blue", "h", "10.0.0.1", also="fd00::1"),)
+    assert found.gateways[0].addresses == ("[fd00::1]:443", "1.2.3.4:443")
+    assert Gateway("ew", "h", "fd00::1", 443).addresses == ("[fd00::1]:443",)
+    assert Gateway("ew", "h", "::", 443).addresses == ()
+
+
 @pytest.mark.parametrize(
     ("text", "violations"),
     [
@@ -47,6 +59,7 @@ def test_a_proxy_that_has_its_host_for_itself_says_so() -> None:
         ),
         ("", {("", "wrong_type")}),
         ("instances: [", {("", "not_yaml")}),
+        ("instances: [{name: a, host: h, address: 1.2.3.4, also: 1.2.3.5}]", {("/instances/0", "same_family")}),
         ("[]", {("", "wrong_type")}),
         ("instances: {}", {("/instances", "wrong_type")}),
         ("{instances: [], instances: []}", {("", "not_yaml")}),
@@ -88,6 +101,7 @@ def test_a_proxy_that_has_its_host_for_itself_says_so() -> None:
         "everything wrong with how names are answered",
         "an empty file, as a half-written one is",
         "broken YAML",
+        "two addresses of one family",
         "a list",
         "instances as an object",
         "a key twice",

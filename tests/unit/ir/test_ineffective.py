@@ -168,6 +168,8 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
         ),
         (build.mesh(build.service("a.", node="blue")), ["VirtualService a. /name"]),
         (build.mesh(build.placement("blue", "north")), ["Placement blue /spec/clusters/0"]),
+        (build.mesh(build.transport("gone")), ["Transport gone /name"]),
+        (build.mesh(build.transport("blue")), []),
         (build.mesh(build.binding("gone", node="gone")), ["Binding gone /spec/node"]),
         (
             build.mesh(build.binding("pods", node="blue", match={"iam": {"role": "r"}})),
@@ -199,6 +201,8 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
         "a port where a router has none",
         "a name that ends in a dot",
         "a placement in a cluster that takes no part",
+        "a transport of what is not there",
+        "a transport",
         "a binding to what is not there",
         "a workload that cannot be found yet",
     ],

@@ -234,3 +234,44 @@ def test_no_name_is_looked_up_and_no_application_waits_for_a_handshake() -> None
             for each in (f for c in listener.filter_chains for f in c.filters):
                 proxy = tcp_proxy_pb2.TcpProxy()
                 assert not each.typed_config.Unpack(proxy) or proxy.upstream_connect_mode == tcp_proxy_pb2.IMMEDIATE
+
+
+def shown(mode: str) -> dict[str, object]:
+    """TLS of a listener."""
+    return {"tls": {"mode": mode, "certificate": {"file": {"certificateChain": "/c.pem", "privateKey": "/c.key"}}}}
+
+
+def test_app_meshs_tls_is_there_as_it_is_written_and_plaintext_where_it_is_not() -> None:
+    node = build.document(
+        "VirtualNode",
+        "front",
+        {
+            "listeners": [
+                {"portMapping": {"port": port, "protocol": protocol}} | (shown(mode) if mode else {})
+                for port, protocol, mode in ((1, "http", "STRICT"), (2, "tcp", "PERMISSIVE"), (3, "http", ""))
+            ]
+        },
+    )
+    snapshot = compile_mesh(build.mesh(node), surroundings(), "east").snapshot
+    composed = compose_node([snapshot.resources[r.version] for r in snapshot.manifest.refs("node/front@1.40")], {})
+    inbound = listeners(composed)[INBOUND]
+    assert [
+        (
+            c.filter_chain_match.destination_port.value,
+            c.filter_chain_match.transport_protocol,
+            bool(c.transport_socket.name),
+        )
+        for c in inbound.filter_chains
+    ] == [(1, "", True), (2, "tls", True), (2, "raw_buffer", False), (3, "", False)]
+    inspected = inbound.listener_filters[1].filter_disabled.not_match.destination_port_range
+    assert (inspected.start, inspected.end) == (2, 3), "other ports keep nobody waiting"
+    assert inbound.continue_on_listener_filters_timeout
+    assert [e.resource.name for e in composed if e.resource.type == Type.SECRET] == ["file/serving/%2Fc.pem/%2Fc.key"]
+
+
+def test_two_ports_that_take_both_are_inspected_and_no_other() -> None:
+    mesh = build.mesh(build.node("front", ports={1: "http", 2: "http"}, listener=shown("PERMISSIVE")))
+    snapshot = compile_mesh(mesh, surroundings(), "east").snapshot
+    composed = compose_node([snapshot.resources[r.version] for r in snapshot.manifest.refs("node/front@1.40")], {})
+    rules = listeners(composed)[INBOUND].listener_filters[1].filter_disabled.not_match.or_match.rules
+    assert [rule.destination_port_range.start for rule in rules] == [1, 2]

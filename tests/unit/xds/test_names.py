@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.model.key import Key
-from isthmus.values import Sni, mesh_label, service_id
+from isthmus.values import mesh_label, service_id
+from isthmus.wire import Sni
 from isthmus.xds import names
 from isthmus.xds.origins import Known, origin
 from isthmus.xds.snapshot import view_id

@@ -11,7 +11,8 @@ from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
 
 from isthmus.model.definition import Definition
-from isthmus.values import ANY, Sni, slot_id
+from isthmus.values import ANY, slot_id
+from isthmus.wire import Sni
 from isthmus.xds import secrets
 from isthmus.xds.compile import compile_mesh
 from isthmus.xds.consistency import ASKED_FOR, wanted
