@@ -5,7 +5,9 @@ IPv6 address stands beside it where the mesh asks for IPv6: hosts have to be tol
 127.0.0.0/8, so it is not on by itself.
 """
 
+import re
 from dataclasses import replace
+from functools import lru_cache
 from uuid import UUID
 
 from isthmus.ir.families import Families, of_mesh
@@ -24,6 +26,16 @@ def addressed(service: Service, said: Said, mesh: UUID) -> Service:
 def request_ports(service: Service) -> tuple[int, ...]:
     """Where requests are taken at a service's addresses: where its provider says, or where a bare name asks."""
     return service.listens or ((WEB,) if service.routes else ())
+
+
+@lru_cache(maxsize=2**14)
+def resolvable(name: str) -> bool:
+    """Whether DNS can be asked for a name (RFC 1035 §2.3.4); underscores are no host's, and asked for all the same."""
+    return len(name) <= _LONGEST and all(_LABEL.fullmatch(label) for label in name.split("."))
+
+
+_LONGEST = 253
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
 def _told(vip: str, beside: str, families: Families) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from isthmus.ir import access_logs, discovery, health, unconnected, unsecured
+from isthmus.ir.addresses import resolvable
 from isthmus.ir.matches import of_route
 from isthmus.ir.mesh import Compared, Ineffective
 from isthmus.ir.said import Said
@@ -141,6 +142,8 @@ def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineff
     first = (said.alike.get(key.name.lower()) or (key.name,))[0]
     if not askable(key.name):
         yield Ineffective(key, "/name", "no request can ask for a host of this name")
+    elif not resolvable(key.name):
+        yield Ineffective(key, "/name", "DNS cannot be asked for this name: say it as Host, or call its address")
     if first != key.name:
         yield Ineffective(key, "/name", f"host names do not know case: virtual service {first} answers to this name")
     host, _, port = key.name.rpartition(":")

@@ -18,6 +18,7 @@ from envoy.extensions.filters.udp.dns_filter.v3 import dns_filter_pb2
 from envoy.extensions.network.dns_resolver.cares.v3 import cares_dns_resolver_pb2
 from google.protobuf import any_pb2
 
+from isthmus.ir.addresses import resolvable
 from isthmus.ir.mesh import Service
 from isthmus.values import DNS_PORT
 from isthmus.xds import names
@@ -37,8 +38,9 @@ def listener(services: Iterable[Service]) -> Resource:
     """Where the services are asked for; of two that DNS cannot tell apart the first by name is meant."""
     told: dict[str, bytes] = {}
     for service in sorted(services, key=lambda each: each.name):
-        for name, domain in _domains(service.name, service.addresses) if service.addresses else ():
-            told.setdefault(name, domain)
+        if service.addresses and resolvable(service.name):
+            for name, domain in _domains(service.name, service.addresses):
+                told.setdefault(name, domain)
     table = b"".join(field(_DOMAINS, domain) for domain in told.values())
     said = _BEFORE + field(_SERVER, field(_TABLE, table)) + _AFTER
     out = listener_pb2.Listener()

@@ -203,8 +203,10 @@ def absolute(stage: Stage, target: str) -> bytes:
 def test_short_names_and_any_port_do_over_either_http(stage: Stage) -> None:
     stage.apply(definition())
     for host in (WEB, f"{WEB}:{HTTP}", f"{WEB}:9", WEB.upper(), f"{WEB}."):
+        stage.forget()
         assert stage.ask("front", host).by == "near", host
-        assert stage.call("front", host, "/any.Service/Method").details != "", host
+        stage.call("front", host, "/any.Service/Method")  # HTTP/2 by prior knowledge
+        assert [asked.path for asked in stage.app("near").asked] == ["/", "/any.Service/Method"], host
 
 
 def test_tunnels_change_no_listener(stage: Stage) -> None:

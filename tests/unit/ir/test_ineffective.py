@@ -152,7 +152,11 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
                 build.service("s.local", node="both"),
                 build.service("s.local:80", node="blue"),
             ),
-            ["VirtualService s.local:80 /name"],
+            ["VirtualService s.local:80 /name", "VirtualService s.local:80 /name"],
+        ),
+        (
+            build.mesh(*(build.service(name, node="blue") for name in ("a_b.local", "ü.local", "a" * 64, "a..b"))),
+            [f"VirtualService {name} /name" for name in ("a..b", "a" * 64, "ü.local")],
         ),
         (
             build.mesh(
@@ -193,6 +197,7 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
         "a tunnel through a gateway",
         "a gateway route to a port that speaks tcp",
         "a name that is another's host and port",
+        "names that DNS cannot be asked for",
         "a port where a router has none",
         "a name that ends in a dot",
         "a placement in a cluster that takes no part",
