@@ -27,7 +27,7 @@ Validation is stricter where App Mesh accepted what Envoy then refused: a regula
 port, a port that no listener has. All that is wrong is told in one message.
 
 Deletes are refused while something refers to the resource, as before, and nothing cascades. What App Mesh has no word
-for, a Binding or a Placement, does not block a delete and outlives it.
+for, a Binding, a Placement or a Transport, does not block a delete and outlives it.
 
 Meshes are shared among the accounts of your own org, without RAM and without invitations. Other orgs never see one.
 As before, only the mesh's owner makes gateways.
@@ -35,8 +35,8 @@ As before, only the mesh's owner makes gateways.
 One mesh spans clusters and regions. Proxies run beside a warden, which gives them an identity, and the transport
 between them is mutual TLS by itself. Certificates of ACM come with a later step.
 
-Envoys of AWS's image have no warden, hence no identity: they speak plaintext, which only a mesh with the setting
-`transport: permissive` (the default) allows, and reach only what runs in their own cluster.
+Envoys of AWS's image have no warden, hence no identity: they speak plaintext, which only nodes with the transport
+`permissive` (the default, of a mesh or of each node) allow, and reach only what runs in their own cluster.
 """
 DIFFERENCES = tuple(" ".join(paragraph.split()) for paragraph in _TEXT.split("\n\n"))
 
