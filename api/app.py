@@ -15,7 +15,20 @@ from api.appmesh.app import AppMesh
 from api.cursors import Cursors
 from api.openapi import document
 from api.roots import Roots, ca_pin
-from api.v1 import access_keys, accounts, changes, clusters, documents, meshes, quotas, revisions, snapshots
+from api.v1 import (
+    access_keys,
+    accounts,
+    certificate_authorities,
+    certificates,
+    changes,
+    clusters,
+    documents,
+    meshes,
+    plaintext,
+    quotas,
+    revisions,
+    snapshots,
+)
 from isthmus import __version__
 from isthmus.adapters.sealer import Sealer
 from isthmus.model.operations.table import BASE
@@ -73,6 +86,8 @@ def _v1() -> APIRouter:
     """Everything under /v1; meshes before the kinds inside them, so that literal paths win."""
     out = APIRouter(prefix="/v1")
     ours = (accounts.router, access_keys.router, clusters.router, quotas.router)
-    for part in (meshes.router, changes.router, revisions.router, snapshots.router, *ours, documents.router()):
+    of_meshes = (meshes.router, changes.router, revisions.router, snapshots.router, plaintext.router)
+    trust = (certificates.router, certificate_authorities.router)
+    for part in (*trust, *of_meshes, *ours, documents.router()):
         out.include_router(part)
     return out

@@ -15,7 +15,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from isthmus.errors import InUse, Invalid, IsthmusError, Kind, QuotaExceeded, StaleRevision, Unavailable, Violation
+from isthmus.errors import (
+    InUse,
+    Invalid,
+    IsthmusError,
+    Kind,
+    PlaintextInUse,
+    QuotaExceeded,
+    StaleRevision,
+    Unavailable,
+    Violation,
+)
 from isthmus.store.meshes import AmbiguousMesh
 
 MEDIA_TYPE = "application/problem+json"
@@ -94,13 +104,22 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
         case StaleRevision():
             etag = {} if error.current is None else {"ETag": f'"{error.current}"'}
             return answer(request, 412, error.code, str(error), headers=etag, current_revision=error.current)
+    violations = error.violations if isinstance(error, PlaintextInUse) else ()
+    return answer(request, status, error.code, str(error), violations, **_more(error))
+
+
+def _more(error: IsthmusError) -> dict[str, Any]:
+    """What only this kind of error says."""
+    match error:
         case InUse():
-            return answer(request, status, error.code, str(error), used_by=list(error.users))
+            return {"used_by": list(error.users)}
+        case PlaintextInUse():
+            return {"silent_clusters": list(error.silent)}
         case QuotaExceeded():
-            return answer(request, status, error.code, str(error), quota=error.quota, limit=error.limit)
+            return {"quota": error.quota, "limit": error.limit}
         case AmbiguousMesh():
-            return answer(request, status, error.code, str(error), refs=list(error.refs))
-    return answer(request, status, error.code, str(error))
+            return {"refs": list(error.refs)}
+    return {}
 
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:

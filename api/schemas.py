@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from api.certificate_schemas import CERTIFICATES
 from api.problems import ONLY_HTTP
+from isthmus.model.certificates import SHAPES
 from isthmus.model.definition import Settings
 from isthmus.model.kinds import KINDS
 
@@ -21,6 +23,7 @@ TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
 TIME: Schema = {"type": "string", "format": "date-time"}
+_TEXT_OR_NOT: Schema = {"type": ["string", "null"]}
 TIME_OR_NOT: Schema = {"type": ["string", "null"], "format": "date-time"}
 ANYTHING: Schema = {"type": "object"}
 TAGS: Schema = {"type": "object", "additionalProperties": TEXT, "maxProperties": 50}
@@ -46,7 +49,7 @@ def _page(of: str) -> Schema:
 
 def components() -> dict[str, Any]:
     """Every schema by name."""
-    models = [(kind.spec, "validation") for kind in KINDS.values()] + [(Settings, "validation")]
+    models = [(shape, "validation") for shape in (*(kind.spec for kind in KINDS.values()), Settings, *SHAPES)]
     named, made = models_json_schema(models, ref_template=REF + "{model}")  # type: ignore[arg-type]
     out: dict[str, Any] = dict(made["$defs"])
     for kind in KINDS.values():
@@ -68,6 +71,8 @@ def components() -> dict[str, Any]:
         | _CLUSTERS
         | _ACCOUNTS
         | _REVISIONS
+        | _PLAINTEXT
+        | CERTIFICATES
         | _PROBLEM
     )
 
@@ -76,7 +81,7 @@ def _document(kind: str, parent: str | None, spec: Schema) -> Schema:
     """A document, the same to read and to write: `meta` is ours."""
     above = {"parent": TEXT | {"description": f"The name of its {parent}."}} if parent else {}
     named = {"kind": {"const": kind}, "name": TEXT} | above
-    said = {"spec": spec, "tags": TAGS, "meta": _ref("Meta")}
+    said = {"spec": spec, "tags": TAGS, "meta": _ref("VirtualServiceMeta" if kind == "VirtualService" else "Meta")}
     return {"type": "object", "properties": named | said, "required": ["spec"], "additionalProperties": False}
 
 
@@ -111,6 +116,14 @@ _CHANGED: Schema = {
     "properties": {"op": TEXT, "kind": TEXT, "name": TEXT, "parent": TEXT, "result": RESULT, "revision": COUNT},
     "required": ["op", "kind", "name", "result", "revision"],
 }
+_RESOLVED: Schema = _all(
+    cluster=TEXT,
+    source={"enum": ["dns", "cloud-map"]},
+    asked=TEXT | {"description": "The host name, or NAMESPACE/SERVICE."},
+    addresses=_list(TEXT),
+    stale=FLAG | {"description": "No newer answer came, so the last one is kept."},
+    error=TEXT,
+)
 _DOCUMENT_STATUS: Schema = {
     "type": "object",
     "properties": {
@@ -120,6 +133,10 @@ _DOCUMENT_STATUS: Schema = {
             "type": ["array", "null"],
             "items": ANYTHING,
         },
+        "unbound": _all(clusters=_list(_RESOLVED))
+        | {
+            "description": "How a virtual node is found that no cluster has bound instances of; left out of all others."
+        },
     },
     "required": ["state", "ineffective"],
 }
@@ -128,6 +145,7 @@ _MESHES: dict[str, Schema] = {
         mesh=TEXT, ref=TEXT, revision=COUNT, version=COUNT, uid=TEXT, owner=TEXT, arn=TEXT, created_at=TIME,
         updated_at=TIME, status=_DOCUMENT_STATUS,
     ),
+    "VirtualServiceMeta": {"allOf": [_ref("Meta"), _all(vip=_TEXT_OR_NOT, vip6=_TEXT_OR_NOT)]},
     "MeshMeta": _all(
         ref=TEXT, account=TEXT, region=TEXT, uid=TEXT, arn=TEXT, revision=COUNT, head=COUNT, target=COUNT, live=COUNT,
         created_at=TIME,
@@ -255,6 +273,17 @@ _REVISIONS: dict[str, Schema] = {
     "Rollout": _all(
         mesh=TEXT, ref=TEXT, revision=COUNT, state=TEXT, phase=TEXT, started_at=TIME, ended_at=TIME_OR_NOT,
         decisions=_list(ANYTHING), deliveries=_list(_STANDING),
+    ),
+}  # fmt: skip
+_PLAINTEXT: dict[str, Schema] = {
+    "PlaintextPair": _all(
+        cluster=TEXT, caller=_all(kind=TEXT, name=TEXT), node=TEXT, port=COUNT, instances=_list(TEXT), reason=TEXT,
+        remedy=TEXT,
+    ),
+    "PlaintextList": _all(
+        items=_list(_ref("PlaintextPair")),
+        next_page_token={"type": ["string", "null"]},
+        silent_clusters=_list(TEXT) | {"description": "Clusters of the mesh that have not reported on it yet."},
     ),
 }  # fmt: skip
 _PROBLEM: dict[str, Schema] = {

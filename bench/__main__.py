@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import bench
 
-NO_BENCHMARKS = {"__main__", "control_plane", "floor", "soak"}
+NO_BENCHMARKS = {"__main__", "control_plane", "floor", "soak", "stock"}
 """What benchmarks share, and what is run by other commands."""
 
 

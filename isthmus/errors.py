@@ -95,6 +95,20 @@ class InUse(Conflict):
         super().__init__(f"{what} is still referred to by {', '.join(self.users)}")
 
 
+class PlaintextInUse(Conflict):
+    """What is to be strict is still called in plaintext: `violations` name each call, and what would mend it.
+
+    `silent`: clusters that have not said whether they have more.
+    """
+
+    code = "plaintext_in_use"
+
+    def __init__(self, violations: Iterable[Violation], silent: Iterable[str]) -> None:
+        self.violations, self.silent = tuple(sorted(set(violations))), tuple(silent)
+        unknown = f"; nothing is known of {', '.join(self.silent)} yet" if self.silent else ""
+        super().__init__(f"{len(self.violations)} calls in plaintext would be cut off, listed in `errors`{unknown}")
+
+
 class StaleRevision(Conflict):
     """Someone else changed the thing since the caller read it. `current` is its revision now, None if it is gone."""
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from isthmus import values
 from isthmus.errors import Invalid, Violation
+from isthmus.hostport import parted
 
 PREFIX = "ISTHMUS_"
 FILE = "ISTHMUS_SETTINGS"
@@ -37,8 +38,7 @@ def _broker(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) <= _MAX_PORT:
+    if not 0 < parted(text)[1] <= _MAX_PORT:
         raise ValueError("must be HOST:PORT")
     return text
 
@@ -78,8 +78,18 @@ class Settings(BaseModel):
     """Where agents reach `hub_link_bind` from outside; likewise for enrolment."""
     hub_enrolment_bind: Address = ""
     hub_enrolment_address: Address = ""
+    acme_directories: str = "https://acme-v02.api.letsencrypt.org/directory"
+    """The ACME authorities that tenants may use, by the URLs of their directories, comma-separated; the default first.
+
+    A closed list, because our workers would otherwise fetch any URL that a tenant names.
+    """
     test: bool = False
     """Allows failpoints (contracts.md)."""
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """`acme_directories`, one by one."""
+        return tuple(each.strip() for each in self.acme_directories.split(",") if each.strip())
 
     @property
     def async_database_url(self) -> str:

@@ -1,7 +1,7 @@
 """The small typed words that every layer shares: names, identities and the ids of the wire contract.
 
 A string from outside becomes one of these at the edge or an `Invalid` with a pointer; nothing inside checks again.
-The SNI grammar (design §9) and the SPIFFE grammar (design §8) have their one spelling place here.
+The SPIFFE grammar (design §8) has its one spelling place here, the SNI grammar in `isthmus.wire`.
 """
 
 import base64
@@ -9,7 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Self
+from typing import Self
 from uuid import UUID
 
 from isthmus.errors import Invalid
@@ -26,7 +26,9 @@ BASE_DOMAIN = "isthmus.internal"
 OUTBOUND_PORT = 15001
 """Where a sidecar takes its application's requests, unless its instance says another port; App Mesh's own."""
 
-SNI_VERSION = "v1"
+DNS_PORT = 15053
+"""Where a sidecar that has its host for itself answers for names, unless its instance says another port."""
+
 ALPN_H2, ALPN_H1, ALPN_TCP = "isthmus-h2", "isthmus-h1", "isthmus-tcp"
 ALPN_GRPC = "h2"
 """What gRPC offers where it is its own client: it has no other (gRFC A29), so it cannot offer one of ours."""
@@ -79,36 +81,6 @@ def slot_id(cluster_id: UUID, mesh_id: UUID, node: str, instance: str) -> str:
     Kept, because an agent asks for those of all its instances whenever one of them changes.
     """
     return base32id("slot", str(cluster_id), str(mesh_id), node, instance, length=10)
-
-
-class Sni(NamedTuple):
-    """SNI v1: `<slot|any>.<port>.<service id>.<mesh label>.v1.<suffix>` (design §9)."""
-
-    slot: str
-    port: int
-    service: str
-    mesh: str
-
-    def text(self, suffix: str = BASE_DOMAIN) -> str:
-        """The name as it is sent in the TLS ClientHello."""
-        return f"{self.slot}.{self.port}.{self.service}.{self.mesh}.{SNI_VERSION}.{suffix}"
-
-    @classmethod
-    def parse(cls, text: str, suffix: str = BASE_DOMAIN) -> Self:
-        """The inverse of `text`; ValueError for anything else."""
-        head, _, tail = text.partition(f".{SNI_VERSION}.")
-        match head.split("."):
-            case [slot, port, service, mesh] if tail == suffix and port.isdigit():
-                return cls(slot, int(port), service, mesh)
-        raise ValueError(f"{text!r} is not SNI {SNI_VERSION}")
-
-
-def mesh_wildcard(mesh_id: UUID, suffix: str = BASE_DOMAIN) -> str:
-    """The `server_names` pattern that fences a gateway's chain to one mesh and one SNI version.
-
-    Envoy matches a leading `*.` against any number of labels, so this admits exactly the names under the mesh's label.
-    """
-    return f"*.{mesh_label(mesh_id)}.{SNI_VERSION}.{suffix}"
 
 
 def spiffe_segment(name: str) -> str:

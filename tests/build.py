@@ -128,6 +128,11 @@ def placement(node: str = "blue", *clusters: str) -> Document:
     return document("Placement", node, {"clusters": list(clusters or ("east",))})
 
 
+def transport(node: str = "blue", mode: str = "strict") -> Document:
+    """Whether a node may be called in plaintext, whatever its mesh says."""
+    return document("Transport", node, {"mode": mode})
+
+
 def binding(
     name: str = "blue",
     *,

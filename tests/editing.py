@@ -11,7 +11,7 @@ from random import Random
 from isthmus.model.check import check
 from isthmus.model.definition import Definition
 from isthmus.model.document import Document, Key
-from isthmus.xds.compile import Compiled, Compiler, Ground, compile_mesh
+from isthmus.xds.compile import Compiled, Compiler, Ground, compile_mesh, offline_vips
 from isthmus.xds.content import Changed
 from tests import build
 from tests.golden.cases import surroundings
@@ -45,10 +45,10 @@ def edited(seed: int, steps: int) -> int:
     cluster = source.choice(CLUSTERS)
     start = build.mesh()
     warm = Compiler(Ground.of(start, surroundings()), cluster)
-    warm.change(start.documents)
+    warm.change(start.documents, offline_vips(start))
     before, anew = warm.compiled, 0
     for edit, definition in edits(source, steps):
-        changed = warm.change(edit)
+        changed = warm.change(edit, offline_vips(definition))
         after = warm.compiled
         assert after == compile_mesh(definition, surroundings(), cluster), f"seed {seed}: after {edit}"
         says_so(changed, before, after)

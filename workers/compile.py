@@ -80,10 +80,12 @@ def _compiled(
         definition = revisions.definition(mesh.head)
         ground = Ground.of(definition, around)
         edit = definition.documents
+        vips = revisions.vips.all(mesh.head)
         kept = Kept(mesh.head, ground, {name: Compiler(ground, name) for name in around.clusters or NOWHERE})
     else:
         kept = replace(kept, revision=mesh.head)
-    return kept, {name: compiler.change(edit) for name, compiler in kept.compilers.items()}
+        vips = revisions.vips.of({key.name for key in edit if key.kind == "VirtualService"}, mesh.head)
+    return kept, {name: compiler.change(edit, vips) for name, compiler in kept.compilers.items()}
 
 
 def _surroundings(session: Session, mesh: tables.Mesh, attached: list[tables.Cluster], base: str) -> Surroundings:

@@ -13,10 +13,12 @@ from uuid import UUID
 from celery import Celery
 from sqlalchemy.orm import Session
 
+from isthmus.adapters.sealer import Sealer
 from isthmus.settings import Settings
-from isthmus.store import beats, leases
+from isthmus.store import beats, certificates, leases
 from isthmus.store.database import Database
 from isthmus.store.promises import ClaimLost, Promises
+from workers import certify
 from workers.compile import bring_to_head
 from workers.rollout import Step
 from workers.warm import Warm
@@ -55,7 +57,18 @@ def ping(_session: Session, _org: UUID, _arguments: Mapping[str, Any], _process:
     """Nothing: that it is done proves the way through relay, broker and worker."""
 
 
-WORK: Mapping[str, Work] = {"compile": compile_head, "step": step, "ping": ping}
+def see_to_certificate(session: Session, org: UUID, arguments: Mapping[str, Any], process: Process) -> None:
+    """Issue or renew a managed certificate, or go the next step of its ACME order."""
+    sealer = Sealer.load(process.settings.master_key_file)
+    certify.see_to(session, org, UUID(arguments["certificate"]), datetime.now(UTC), sealer)
+
+
+WORK: Mapping[str, Work] = {
+    "compile": compile_head,
+    "step": step,
+    "ping": ping,
+    certificates.TASK: see_to_certificate,
+}
 
 
 def keep(process: Process, task: str, org: UUID, promise: int) -> None:

@@ -25,6 +25,7 @@ _OF_KIND = {
 _OF_CODE = {
     "in_use": "ResourceInUseException",
     "quota_exceeded": "LimitExceededException",
+    "vips_exhausted": "LimitExceededException",
     "too_many_tags": "TooManyTagsException",
 }
 _OF_STATUS = {413: "RequestEntityTooLargeException", 415: "UnsupportedMediaTypeException"}

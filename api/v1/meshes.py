@@ -50,7 +50,8 @@ class Named:
 def mesh_of(session: Session, calling: Call, mesh: tables.Mesh) -> dict[str, Any]:
     """A mesh with everything in it, in the shape that PUT takes."""
     definition = Revisions(session, calling.org, mesh.id).definition()
-    return definition.json() | {"meta": meta_of(mesh) | {"status": Statuses(session, mesh).of_mesh()}}
+    status = Statuses(session, mesh).of_mesh(definition.documents.values())
+    return definition.json() | {"meta": meta_of(mesh) | {"status": status}}
 
 
 def meta_of(mesh: tables.Mesh) -> dict[str, Any]:

@@ -3,17 +3,18 @@
 `meta` is ours and ignored on write, so what was read can be sent back as it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from api.v1.statuses import Statuses
-from isthmus.errors import Invalid, Violation
+from isthmus.errors import Invalid, PlaintextInUse, Violation
 from isthmus.model.arn import arn
 from isthmus.model.document import META, Document, Key, parse_document
 from isthmus.model.kinds import KINDS
 from isthmus.model.reading import Findings, pointer_of, refuse_unstorable
+from isthmus.model.vips import beside
 from isthmus.store import tables
 from isthmus.store.changes import Stored
 from isthmus.store.meshes import full_ref
@@ -53,7 +54,15 @@ def spelled(*, bare: bool) -> Iterator[None]:
     except Invalid as error:
         if not bare:
             raise
-        raise Invalid(replace(v, pointer=v.pointer.removeprefix("/spec")) for v in error.violations) from None
+        raise Invalid(_bare(error.violations)) from None
+    except PlaintextInUse as error:
+        if not bare:
+            raise
+        raise PlaintextInUse(_bare(error.violations), error.silent) from None
+
+
+def _bare(violations: Iterable[Violation]) -> Iterator[Violation]:
+    return (replace(v, pointer=v.pointer.removeprefix("/spec")) for v in violations)
 
 
 def key_body(raw: Any, *, pointer: str) -> Key:  # noqa: ANN401 - JSON
@@ -82,9 +91,16 @@ def document_of(mesh: tables.Mesh, stored: Stored, statuses: Statuses) -> dict[s
         "arn": arn(mesh.region, stored.owner or mesh.account_id, mesh.name, stored.document.key),
         "created_at": stored.created_at.isoformat(),
         "updated_at": stored.updated_at.isoformat(),
-        "status": statuses.of(stored.document.key, stored.revision),
+        "status": statuses.of(stored.document, stored.revision),
     }
-    return stored.document.json() | {"meta": meta}
+    return stored.document.json() | {"meta": meta | _addresses(mesh, stored)}
+
+
+def _addresses(mesh: tables.Mesh, stored: Stored) -> dict[str, str | None]:
+    """A virtual service's; null where an older release has made it, until it is written again."""
+    if stored.document.key.kind != "VirtualService":
+        return {}
+    return {"vip": stored.vip, "vip6": None if stored.vip is None else beside(mesh.id, stored.vip)}
 
 
 def parse_fields(

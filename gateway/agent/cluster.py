@@ -13,9 +13,12 @@ from dataclasses import replace
 
 from gateway.agent.acks import Sighting, heard, next_change, unheard
 from gateway.agent.discovery import Found
+from gateway.agent.discovery.answers import Sight
 from gateway.agent.images import remembered
 from gateway.agent.inventory import Workload
+from gateway.agent.managed import Managed
 from gateway.agent.offers import Mesh, Refused
+from gateway.agent.proxied import Arriving, Proxied, also, arrived, remaining
 from gateway.agent.proxyless import lacking
 from gateway.agent.settling import Settled, settle
 from gateway.agent.state import trusting
@@ -23,6 +26,7 @@ from gateway.agent.world import Place, World
 from gateway.edge.lines import line
 from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyReport
+from isthmus.ir.found import Discovery
 
 COALESCE_SECONDS = 0.01
 LOG = logging.getLogger("isthmus.agent")
@@ -89,6 +93,10 @@ class Cluster:
         self._world = trusting(self._world, trust)
         self._dirty.set()
 
+    def certified(self, certificates: link.Certificates) -> None:
+        """Have these managed certificates and authorities, and no others."""
+        self._change(managed=Managed.of(certificates))
+
     def placed(self, place: Place) -> None:
         """Know where and who we are."""
         self._change(place=place)
@@ -97,7 +105,24 @@ class Cluster:
 
     def found(self, found: Found) -> None:
         """Have what discovery sees now."""
-        self._change(found=found)
+        self._change(found=found, proxied=remaining(self._world.proxied, found))
+
+    def remembered(self, proxied: Proxied) -> Arriving:
+        """Believe what is kept now of instances that have a proxy, but of none that has gone; what of it is new."""
+        listed, before = {instance.name for instance in self._world.found.instances}, self._world.proxied
+        now = also(before, {name: ports for name, ports in proxied.items() if name in listed})
+        arriving = arrived(before, now)
+        self._change(proxied=now, arriving={**self._world.arriving, **arriving})
+        return arriving
+
+    def settled_in(self, arriving: Arriving) -> None:
+        """Callers have had the time to ask these whether they are well."""
+        left = {name: ports for name, ports in self._world.arriving.items() if arriving.get(name) != ports}
+        self._change(arriving=left)
+
+    def resolved(self, sights: Mapping[Discovery, Sight]) -> None:
+        """Have what nodes' own service discovery says now."""
+        self._change(resolved=sights)
 
     # what wardens say
 
@@ -197,5 +222,8 @@ class Cluster:
         for name, why in now.items():
             if was.get(name) != why:
                 LOG.warning(line("left_out", name=name, why=why))
+        for name, withheld in self.settled.composition.waiting.items():
+            if before.composition.waiting.get(name) != withheld:
+                LOG.warning(line("withheld", name=name, without="managed certificate", what=",".join(withheld)))
         for plan in lacking(self.settled.composition.plans, before.composition.plans):
             LOG.warning(line("not_done_by_grpc", name=plan.state.proxy, what="; ".join(plan.lacks)))

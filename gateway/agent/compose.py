@@ -5,26 +5,44 @@ moves costs the proxies of its mesh and no others. What an Envoy is told is deci
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import NamedTuple
 
+from gateway.agent.bare import bare
 from gateway.agent.images import images, plain
 from gateway.agent.inventory import Inventory, Workload, take
 from gateway.agent.minors import minor_of, no_view
+from gateway.agent.offers import Mesh
 from gateway.agent.peers import remote
-from gateway.agent.plans import EAST_WEST, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
+from gateway.agent.plans import EAST_WEST, GATEWAY, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
+from gateway.agent.proxied import ports
 from gateway.agent.proxyless import proxyless
+from gateway.agent.unbound import resolved, unbound
 from gateway.agent.world import World
-from isthmus.xds.endpoints import Topology, endpoints
+from isthmus.ir.found import Discovery
+from isthmus.xds.directory import Directory
+from isthmus.xds.endpoints import LocalInstance, Topology, endpoints
 from isthmus.xds.secrets import bundle
-from isthmus.xds.snapshot import Resource
+from isthmus.xds.snapshot import Resource, view_id
+
+
+class Names(NamedTuple):
+    """The service discovery of every node that is called, and that of those without instances, which is asked."""
+
+    discovered: frozenset[Discovery] = frozenset()
+    asked: frozenset[Discovery] = frozenset()
+
+
+NO_NAMES = Names()
 
 
 @dataclass(frozen=True, slots=True)
 class Composition:
     """Everything composed. `plans` by proxy, `shared` by mesh; `left_out`: instance or gateway → why.
 
-    `roots`: what trust it was made from, and the secret. `images`: those of the world that it was made from.
+    `waiting`: proxy → what of it waits for managed certificates. `roots`: what trust it was made from, and the secret.
+    `images`: those of the world that it was made from.
     """
 
     inventory: Inventory = field(default_factory=Inventory)
@@ -34,6 +52,8 @@ class Composition:
     roots: tuple[Mapping[str, tuple[bytes, ...]], Resource | None] = field(default=({}, None))
     images: Mapping[str, Workload] = field(default_factory=dict)
     plain: Mapping[str, Plain] = field(default_factory=dict)
+    names: Names = NO_NAMES
+    waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 NOTHING = Composition()
@@ -50,7 +70,9 @@ def compose(world: World, before: Composition = NOTHING) -> Composition:
     recipes |= dict(proxyless(world, inventory, shared, roots[1]))
     left_out = {**inventory.left_out, **{name: recipe for name, recipe in recipes.items() if isinstance(recipe, str)}}
     plans = {n: _kept(before.plans.get(n), recipe) for n, recipe in recipes.items() if not isinstance(recipe, str)}
-    return Composition(inventory, plans, shared, left_out, roots, world.images, plainly)
+    names = before.names if shared == before.shared else _names(shared)
+    waiting = {name: plan.withheld for name, plan in plans.items() if plan.withheld}
+    return Composition(inventory, plans, shared, left_out, roots, world.images, plainly, names, waiting)
 
 
 def _kept(before: Plan | None, recipe: Recipe) -> Plan:
@@ -62,14 +84,31 @@ def _roots(world: World) -> Resource | None:
 
 
 def _shared(mesh: str, inventory: Inventory, world: World, before: Shared | None) -> Shared:
-    instances = tuple(local(w) for w in inventory.of(mesh, NODE))
     directory, imports = world.meshes[mesh].directory, world.imports.get(mesh)
-    if before and before.directory is directory and before.imports is imports and before.local == instances:
+    instances = tuple(_reached(w, directory, world) for w in inventory.of(mesh, NODE))
+    same = before and before.directory is directory and before.imports is imports and before.local == instances
+    asked = before.unbound if before and same else unbound(directory, instances, imports)
+    found_by_name = resolved(asked, world.resolved)
+    if before and same and before.resolved == found_by_name:
         return before
-    found = endpoints(directory, Topology(instances, remote(imports)), world.place.here)
+    found = endpoints(directory, Topology(instances, remote(imports), found_by_name), world.place.here)
     by_address = sorted(instances, key=lambda each: each.address)
     at = ((address, tuple(each)) for address, each in groupby(by_address, key=lambda each: each.address))
-    return Shared(directory, imports, instances, found, {a: several for a, several in at if len(several) > 1})
+    crowded = {address: several for address, several in at if len(several) > 1}
+    called_bare = bare(directory, instances, found)
+    return Shared(directory, imports, instances, found, crowded, called_bare, asked, found_by_name)
+
+
+def _reached(work: Workload, directory: Directory, world: World) -> LocalInstance:
+    """A workload as others reach it: through its proxy only where that was seen."""
+    seen, name = ports(work.instance, world.proxied, siblings=world.siblings), work.instance.name
+    return replace(local(work, directory), ports=seen, arriving=world.arriving.get(name, frozenset()))
+
+
+def _names(shared: Mapping[str, Shared]) -> Names:
+    discovered = (question for each in shared.values() for question in each.directory.discovered.values())
+    asked = (question for each in shared.values() for question in each.unbound.values())
+    return Names(frozenset(discovered), frozenset(asked))
 
 
 def _sidecars(
@@ -86,7 +125,15 @@ def _sidecars(
         elif minor is None:
             yield name, no_view(world.minors.get(name))
         else:
-            yield name, Sidecar(mesh, shared[work.mesh], work, roots, minor, world.place.trust_domain)
+            yield name, _sidecar(world, mesh, shared[work.mesh], work, roots, minor)
+
+
+def _sidecar(world: World, mesh: Mesh, shared: Shared, work: Workload, roots: Resource, minor: str) -> Sidecar:
+    """With the managed certificates it names, so that another one of them makes another plan, and no other does."""
+    wanted = mesh.secrets.get(view_id(work.role, work.of, minor), frozenset())
+    posed = world.managed.challenges if work.role == GATEWAY else ()
+    domain = world.place.trust_domain
+    return Sidecar(mesh, shared, work, roots, minor, domain, world.managed.secrets(wanted), posed)
 
 
 def _east_west(world: World, shared: Mapping[str, Shared]) -> Iterator[tuple[str, EastWest | str]]:

@@ -26,6 +26,7 @@ from gateway.edge.pings import TOLERANT
 from gateway.proto import host_pb2 as host
 from gateway.proto import host_pb2_grpc
 from isthmus.errors import Denied, Invalid, IsthmusError, Kind
+from isthmus.hostport import parted
 from isthmus.pki import chain, csr, rules
 from isthmus.values import TrustDomain
 
@@ -182,4 +183,4 @@ def _open(server: grpc.aio.Server, bind: str, tls: ServerTls) -> int:
 
 def host_names(addresses: Sequence[str]) -> tuple[str, ...]:
     """The hosts of `host:port` addresses, as they stand in a certificate."""
-    return tuple(dict.fromkeys(a.rpartition(":")[0].strip("[]") for a in addresses))
+    return tuple(dict.fromkeys(parted(a)[0] for a in addresses))

@@ -43,6 +43,8 @@ class Intake:
                 return await self._refusing(message.trust.position, self._trust(message.trust))
             case "imports":
                 return await self._refusing(message.imports.position, self._imports(message.imports))
+            case "certificates":
+                await self._certificates(message.certificates)
             case "withdraw":
                 await self._withdraw(message.withdraw)
             case "intermediate":
@@ -92,6 +94,12 @@ class Intake:
         self._cluster.imported(imports)
         at = imports.position
         LOG.info(line("imports", mesh=at.mesh, peers=len(imports.peers), version=at.version))
+
+    async def _certificates(self, certificates: link.Certificates) -> None:
+        await finished(self._state.certificates, certificates)
+        self._cluster.certified(certificates)
+        held, version = len(certificates.certificates), certificates.position.version
+        LOG.info(line("certificates", held=held, authorities=len(certificates.authorities), version=version))
 
     async def _withdraw(self, withdraw: link.Withdraw) -> None:
         if withdraw.mesh in self._cluster.world.meshes:

@@ -7,10 +7,11 @@ the position says, that nothing is missing, and that the agent's own view can be
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.proto import link_pb2 as link
 from isthmus.xds.directory import Directory
+from isthmus.xds.managed import secrets_of
 from isthmus.xds.snapshot import AGENT_VIEW, Manifest, Resource, Type
 
 
@@ -26,7 +27,8 @@ class Refused(Exception):
 class Mesh:
     """One mesh as this cluster has it. Two offers are never equal: identity says whether anything was offered anew.
 
-    `versions`: view → its version; `resources`: every body that the manifest refers to, by version.
+    `versions`: view → its version; `resources`: every body that the manifest refers to, by version. `secrets`: view →
+    the managed secrets that it names, where there are any.
     """
 
     position: link.Position
@@ -35,6 +37,7 @@ class Mesh:
     resources: Mapping[str, Resource]
     directory: Directory
     versions: Mapping[str, str]
+    secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def view(self, view: str) -> Sequence[Resource]:
         """All resources of one view; empty if there is no such view."""
@@ -61,7 +64,7 @@ def accept(offer: link.Offer, held: Mapping[str, Resource]) -> Mesh:
     if str(directory.facts.id) != offer.position.mesh:
         raise Refused(AGENT_VIEW, f"the content is of mesh {directory.facts.id}, not {offer.position.mesh}")
     versions = {view: manifest.view_version(view) for view in manifest.views if view != AGENT_VIEW}
-    return Mesh(offer.position, offer.phase, manifest, resources, directory, versions)
+    return Mesh(offer.position, offer.phase, manifest, resources, directory, versions, _secrets(manifest, resources))
 
 
 def good(bodies: Iterable[link.Body]) -> dict[str, Resource]:
@@ -71,6 +74,16 @@ def good(bodies: Iterable[link.Body]) -> dict[str, Resource]:
         with suppress(Refused):
             out[body.version] = _resource(body)
     return out
+
+
+def _secrets(manifest: Manifest, resources: Mapping[str, Resource]) -> Mapping[str, frozenset[str]]:
+    """Looked for once an offer, because a proxy is composed again with every endpoint that moves."""
+    named = {version: wanted for version, resource in resources.items() if (wanted := secrets_of(resource))}
+    found = {
+        view: frozenset(name for half in parts for ref in half for name in named.get(ref.version, ()))
+        for view, parts in (manifest.views.items() if named else ())
+    }
+    return {view: wanted for view, wanted in found.items() if wanted}
 
 
 def _manifest(offer: link.Offer) -> Manifest:

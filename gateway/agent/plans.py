@@ -10,19 +10,27 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from gateway.agent.acks import Proof, Target, ViewVersion
+from gateway.agent.bare import Bare
 from gateway.agent.discovery import Gateway
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh
 from gateway.agent.world import Place
 from gateway.proto import link_pb2 as link
 from gateway.proto.host_pb2 import ProxyState
+from isthmus.ir.families import Families
+from isthmus.ir.found import Discovery
 from isthmus.values import TrustDomain
-from isthmus.xds import aws_image, names, proxyless
+from isthmus.xds import aws_image, names, proxyless, tls
 from isthmus.xds.aws_image import Capture
+from isthmus.xds.challenges import Challenge
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
+from isthmus.xds.managed import secrets_of
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_east_west, compose_gateway, compose_node
+from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import Resource, Type, digest, view_id
+from isthmus.xds.withheld import Ready, ready
 
 NODE, GATEWAY, EAST_WEST = "node", "gateway", "east-west"
 PROXYLESS = "proxyless"
@@ -39,11 +47,19 @@ class Shared:
     endpoints: Mapping[str, Resource]
     crowded: Mapping[str, Sequence[LocalInstance]] = field(default_factory=dict)
     """The instances of each address that has several."""
+    bare: Bare = field(default_factory=dict)
+    unbound: Mapping[str, Discovery] = field(default_factory=dict)
+    """What is asked for nodes without instances."""
+    resolved: Mapping[str, Resolved] = field(default_factory=dict)
+    """And what came of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """The recipe of a proxy before an instance, or of a virtual gateway's Envoy."""
+    """The recipe of a proxy before an instance, or of a virtual gateway's Envoy.
+
+    `managed`: those of the managed secrets it names that are there; `challenges`: what a gateway answers first.
+    """
 
     mesh: Mesh
     shared: Shared
@@ -51,25 +67,41 @@ class Sidecar:
     roots: Resource
     minor: str
     trust_domain: str
+    managed: tuple[Resource, ...] = ()
+    challenges: tuple[Challenge, ...] = ()
+
+    @property
+    def view(self) -> str:
+        """The view's id."""
+        return view_id(self.workload.role, self.workload.of, self.minor)
 
     def plan(self) -> "Plan":
         """Its view, bound to its addresses, under the identity of its node."""
         work, domain, mesh_name = self.workload, TrustDomain(self.trust_domain), self.mesh.directory.facts.name
-        view = view_id(work.role, work.of, self.minor)
-        resources, instance = self.mesh.view(view), local(work)
+        view, instance = self.view, local(work, self.mesh.directory)
+        resources, managed, withheld = self._ready()
         if work.role == NODE:
             outbound = DEFAULT_OUTBOUND if work.instance.outbound is None else work.instance.outbound
             beside = self._beside(instance)
-            composed = compose_node(resources, self.shared.endpoints, instance, self.roots, outbound, beside)
+            composed = compose_node(
+                resources, self.shared.endpoints, instance, self.roots, outbound, beside, own_host(work)
+            )
             identity = domain.node(mesh_name, work.of)
         else:
-            composed = compose_gateway(resources, self.shared.endpoints, instance, self.roots)
+            composed = compose_gateway(resources, self.shared.endpoints, instance, self.roots, self.challenges)
             identity = domain.gateway(mesh_name, work.of)
+        composed += [Composed(secret, proven=False) for secret in managed]
         state = ProxyState(
             proxy=instance.name, identity=identity, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh
         )
         proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
-        return _plan(self, work.instance.host, state, composed, proved)
+        made = _plan(self, work.instance.host, state, composed, proved, _inbound(composed, instance))
+        return replace(made, withheld=withheld)
+
+    def _ready(self) -> Ready:
+        """Its view, without what waits for managed certificates; most views name none."""
+        resources = self.mesh.view(self.view)
+        return ready(resources, self.managed) if self.view in self.mesh.secrets else Ready(list(resources), [])
 
     def _beside(self, instance: LocalInstance) -> frozenset[int]:
         """The TCP ports that proxies at the same address have before this one, by name: a port has one proxy."""
@@ -121,6 +153,7 @@ class Plain:
 
     of: Shared
     endpoints: Mapping[str, Resource]
+    bare: Bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +165,21 @@ class Image:
     workload: Workload
     minor: str
     capture: Capture
+    managed: tuple[Resource, ...] = ()
 
     def plan(self) -> "Plan":
-        """Its view, behind App Mesh's iptables rules."""
+        """Its view, behind App Mesh's iptables rules; managed secrets as far as what comes of it names them."""
         work = self.workload
         view = view_id(work.role, work.of, self.minor)
         made = aws_image.compose_node if work.role == NODE else aws_image.compose_gateway
-        composed = made(self.mesh.view(view), self.plain.endpoints, self.capture)
+        resources, managed, withheld = ready(self.mesh.view(view), self.managed)
+        capture = aws_image.of_families(self.capture, families(work, self.mesh.directory))
+        composed = made(resources, self.plain.endpoints, capture)
+        named = {name for each in composed for name in secrets_of(each.resource)}
+        composed += [Composed(secret, proven=False) for secret in managed if secret.name in named]
         state = ProxyState(proxy=work.instance.name, minor=self.minor, role=work.role, node=work.of, mesh=work.mesh)
-        return _plan(self, "", state, composed, frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])}))
+        proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
+        return replace(_plan(self, "", state, composed, proved), withheld=withheld)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +209,45 @@ Recipe: TypeAlias = Sidecar | EastWest | Image | Proxyless
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one proxy of `host` is to have; `resources` by version. `lacks`: what of the definition it cannot do."""
+    """What one proxy of `host` is to have; `resources` by version; `withheld` waits for managed certificates.
+
+    `bare`: the backends of which it calls those endpoints in plaintext that say so. `lacks`: what of the definition it
+    cannot do.
+    """
 
     recipe: Recipe
     host: str
     state: ProxyState
     target: Target
     resources: Mapping[str, Resource]
+    bare: frozenset[str]
+    withheld: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
 
 
-def local(workload: Workload) -> LocalInstance:
-    """A workload as endpoints and listeners are made from it."""
+def local(workload: Workload, directory: Directory) -> LocalInstance:
+    """A workload as its own listeners are made from it."""
+    i, wanted = workload.instance, families(workload, directory)
+    return LocalInstance(i.name, workload.of, i.address, i.ports, i.zone, i.health.value, also=i.also, families=wanted)
+
+
+def families(workload: Workload, directory: Directory) -> Families:
+    """Of IP, as its node or else its mesh wants them; a gateway says none of its own."""
+    node = directory.nodes.get(workload.of) if workload.role == NODE else None
+    return directory.facts.families if node is None else node.families
+
+
+def _inbound(composed: Sequence[Composed], instance: LocalInstance) -> frozenset[tuple[int, int]]:
+    """Where the proxy of a node's instance listens: a gateway has no such listeners."""
+    listeners = (each.resource.name for each in composed if each.resource.type == Type.LISTENER)
+    ports = (names.listened_port(name, "inbound") for name in listeners)
+    return frozenset((port, instance.ports[port]) for port in ports if port is not None)
+
+
+def own_host(workload: Workload) -> OwnHost | None:
+    """What its proxy may bind beside its own ports; None if others share its host."""
     i = workload.instance
-    return LocalInstance(i.name, workload.of, i.address, i.ports, i.zone, i.health.value)
+    return OwnHost(i.low_ports, i.dns, i.dns_servers) if i.vips else None
 
 
 def _plan(
@@ -192,16 +256,23 @@ def _plan(
     state: ProxyState,
     composed: Sequence[Composed],
     proved: frozenset[ViewVersion],
+    ports: frozenset[tuple[int, int]] = frozenset(),
 ) -> Plan:
-    """Endpoints and bundles come and go without a revision; everything else is proven by its ACK.
+    """Endpoints and bundles come and go without a revision; everything else is proven by its ACK, files of keys too.
 
     So are a gateway's backends: a slot is exported only when the gateway acked the backend for it (design §4).
     """
     listed = sorted(((each.resource.ref, each.resource) for each in composed), key=lambda pair: pair[0])
-    proven = [ref for ref, _ in listed if ref.type not in (Type.ENDPOINTS, Type.SECRET)]
+    proven = sorted(each.resource.ref for each in composed if each.proven)
     for ref, _ in listed:
         state.refs.add(type=ref.type, name=ref.name, version=ref.version, proven=ref in proven)
     state.definition = digest(json.dumps(proven).encode())
     picks = frozenset(ref.name for ref in proven if ref.type == Type.CLUSTER and state.role == EAST_WEST)
-    target = Target(state.definition, Proof(proved, picks), frozenset(proven))
-    return Plan(recipe, on, state, target, {ref.version: resource for ref, resource in listed})
+    target = Target(state.definition, Proof(proved, picks, ports), frozenset(proven))
+    bare = frozenset(ref.name for ref, resource in listed if _may_be_plaintext(recipe, resource))
+    return Plan(recipe, on, state, target, {ref.version: resource for ref, resource in listed}, bare)
+
+
+def _may_be_plaintext(recipe: Recipe, resource: Resource) -> bool:
+    """An image knows nothing but plaintext."""
+    return resource.type == Type.CLUSTER and (isinstance(recipe, Image) or tls.may_be_plaintext(resource))

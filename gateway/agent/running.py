@@ -19,17 +19,22 @@ from gateway.agent.aws_image.verifier import Verifier
 from gateway.agent.ca import Authority
 from gateway.agent.cluster import Cluster
 from gateway.agent.discovery import Discovery
+from gateway.agent.discovery.cloudmap import CloudMapSource
+from gateway.agent.discovery.dns import DnsSource
 from gateway.agent.discovery.file import FileDiscovery
 from gateway.agent.host import HostServer, Ports, host_names
 from gateway.agent.host_tokens import HostTokens
 from gateway.agent.link import Link
 from gateway.agent.membership import Membership
+from gateway.agent.remembering import remember
+from gateway.agent.resolver import Resolver, Sources
 from gateway.agent.signatures import Signatures
 from gateway.agent.state import State
 from gateway.agent.world import Place
 from gateway.edge import disk
 from gateway.edge.lines import line
 from isthmus.errors import Conflict, Invalid, IsthmusError, Unavailable
+from isthmus.ir.found import CloudMap, Dns
 from isthmus.pki.link_ca import fingerprint
 from isthmus.values import Secret
 
@@ -41,7 +46,8 @@ GRACE_SECONDS = 1.0
 class Options:
     """What an agent is told. `hubs`, `hub_ca` and `token` are needed to join, once; `wardens`: what wardens dial.
 
-    `aws_image`: the port for Envoys of App Mesh's image, None for none.
+    `aws_image`: the port for Envoys of App Mesh's image, None for none. `dns_server` (IP:PORT) and `cloud_map` (a URL)
+    are asked for nodes that nobody has bound, instead of the system's servers and of AWS.
     """
 
     data_dir: Path
@@ -54,6 +60,8 @@ class Options:
     wardens_enrol_bind: str = "127.0.0.1:15811"
     wardens: tuple[str, ...] = ()
     aws_image: Settings | None = None
+    dns_server: str = ""
+    cloud_map: str = ""
 
 
 def now() -> datetime:
@@ -108,6 +116,7 @@ async def _live(options: Options) -> None:
     authority = Authority(options.data_dir / "intermediate.json", who.replica)
     domain = authority.held.domain.text if authority.held else ""
     world = state.world(Place(membership.credential.cluster, who.cluster, trust_domain=domain))
+    world = replace(world, siblings=len(options.wardens) > 1)
     if options.aws_image:
         world = replace(world, capture=options.aws_image.capture)
     cluster = Cluster(world, state.summaries())
@@ -116,9 +125,11 @@ async def _live(options: Options) -> None:
     LOG.info(line("agent", cluster=world.place.cluster, replica=who.replica, meshes=len(world.meshes)))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(cluster.run())
+        tasks.create_task(remember(cluster, state))
         tasks.create_task(membership.run())
         tasks.create_task(Link(membership, cluster, state, authority, now, signatures).run())
         tasks.create_task(_discover(cluster, state, options, looked))
+        tasks.create_task(_resolve(cluster, state, options, looked))
         tasks.create_task(_welcome_wardens(cluster, authority, options, looked))
         if options.aws_image:
             verifier = options.aws_image.verifier or signatures
@@ -148,6 +159,18 @@ async def _discover(cluster: Cluster, state: State, options: Options, looked: as
         facts = {"instances": len(found.instances), "gateways": len(found.gateways), "stale": found.stale}
         LOG.info(line("found", **facts))
         looked.set()
+
+
+async def _resolve(cluster: Cluster, state: State, options: Options, looked: asyncio.Event) -> None:
+    """What nodes' own service discovery says; asked once it is known which have instances, told from the beginning."""
+    cloud_map = CloudMapSource(options.cloud_map, lambda: cluster.world.place.region)
+    sources: Sources = {Dns: DnsSource(options.dns_server), CloudMap: cloud_map}
+    resolver = Resolver(cluster, sources, state.resolved)
+    await looked.wait()
+    try:
+        await resolver.run()
+    finally:
+        cloud_map.close()
 
 
 async def _welcome_wardens(cluster: Cluster, authority: Authority, options: Options, looked: asyncio.Event) -> None:

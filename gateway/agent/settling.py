@@ -10,15 +10,21 @@ from dataclasses import dataclass, field, replace
 
 from gateway.agent.acks import Counts, Ledger, Proof, Sighting, Target, ViewVersion, count
 from gateway.agent.compose import Composition, compose
+from gateway.agent.plaintext import pairs
 from gateway.agent.plans import Plan
+from gateway.agent.proxied import Proxied, seen
 from gateway.agent.summary import reach, summarise
+from gateway.agent.unbound import said as said_of
 from gateway.agent.world import World
 from gateway.proto import link_pb2 as link
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What follows. `hosts`: host → its plans by proxy; `summaries`: by mesh, only those that we have a say in."""
+    """What follows. `hosts`: host → its plans by proxy; `summaries`: by mesh, only those that we have a say in.
+
+    `proxied`: what the world knows of it, and what was seen since.
+    """
 
     composition: Composition = field(default_factory=Composition)
     hosts: Mapping[str, tuple[Plan, ...]] = field(default_factory=dict)
@@ -26,6 +32,7 @@ class Settled:
     counts: Counts = field(default_factory=dict)
     summaries: Mapping[str, link.Summary] = field(default_factory=dict)
     positions: tuple[link.Position, ...] = ()
+    proxied: Proxied = field(default_factory=dict)
 
     def target(self, proxy: str) -> Target | None:
         """What a proxy is to have; None if it is none of ours."""
@@ -41,13 +48,15 @@ def settle(
     now: float,
 ) -> Settled:
     """What follows now; `said` are the summaries of a former life, by mesh; `now` in epoch seconds."""
-    seen = replace(world, minors={proxy: _minor(s.envoy) for proxy, s in sightings.items() if s.envoy[:1].isdigit()})
-    composition = compose(seen, before.composition)
+    minors = {proxy: _minor(s.envoy) for proxy, s in sightings.items() if s.envoy[:1].isdigit()}
+    running = replace(world, minors=minors)
+    composition = compose(running, before.composition)
     targets = {proxy: plan.target for proxy, plan in composition.plans.items()}
     ledger = _ledger(targets, sightings, before.ledger)
     counts = count(_wanted(world), targets, sightings, ledger, now)
     summaries = _summaries(world, composition, sightings, ledger, {**said, **before.summaries}, before, now)
-    return Settled(composition, _hosts(composition), ledger, counts, summaries, world.positions())
+    proxied = seen(world.proxied, targets, sightings, ledger)
+    return Settled(composition, _hosts(composition), ledger, counts, summaries, world.positions(), proxied)
 
 
 def _minor(version: str) -> str:
@@ -68,8 +77,8 @@ def _ledger(targets: Mapping[str, Target], sightings: Mapping[str, Sighting], be
     current: dict[str, Proof] = {}
     for target in targets.values():
         held = current.get(target.definition, Proof())
-        proof = Proof(held.views | target.proof.views, held.picks | target.proof.picks)
-        current[target.definition] = proof
+        proof = target.proof
+        current[target.definition] = Proof(held.views | proof.views, held.picks | proof.picks, held.ports | proof.ports)
     return {**out, **current}
 
 
@@ -93,9 +102,11 @@ def _summaries(
     gateways = {g: reach(sightings.get(g.name), ledger, now) for g in world.found.gateways}
     out = {}
     for mesh, held in world.meshes.items():
-        local = composition.shared[mesh].local
-        was = last.get(mesh, link.Summary(mesh=mesh))
-        made = summarise(held, local, world.place.here, gateways, was) or before.summaries.get(mesh)
+        shared, was = composition.shared[mesh], last.get(mesh, link.Summary(mesh=mesh))
+        plaintext = pairs(mesh, composition.plans.values(), shared, composition.plain.get(mesh))
+        resolved = said_of(shared.unbound, world.resolved)
+        now_said = summarise(held, shared.local, world.place.here, gateways, was, plaintext, resolved)
+        made = now_said or before.summaries.get(mesh)
         if made is not None:
             out[mesh] = made
     return out

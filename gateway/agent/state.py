@@ -14,7 +14,9 @@ from uuid import UUID
 
 from google.protobuf.message import DecodeError, Message
 
+from gateway.agent.managed import NOTHING, Managed
 from gateway.agent.offers import Mesh, Refused, accept
+from gateway.agent.proxied import Proxied
 from gateway.agent.world import Place, World
 from gateway.edge import disk
 from gateway.edge.lines import line
@@ -35,6 +37,11 @@ class State:
         """Where the file discovery keeps what was good last."""
         return self._kept / "instances.yaml"
 
+    @property
+    def resolved(self) -> Path:
+        """Where the resolver keeps the last addresses of names."""
+        return self._kept / "resolved.json"
+
     def place(self, place: Place) -> None:
         """Keep what the hub said of this cluster."""
         said = asdict(place) | {"cluster_id": str(place.cluster_id)}
@@ -52,9 +59,17 @@ class State:
         """Keep what was said upwards: its generation must grow over restarts."""
         disk.write(self._of("summaries", summary.mesh), summary.SerializeToString())
 
+    def proxied(self, proxied: Proxied) -> None:
+        """Keep before which instances a proxy was seen."""
+        disk.write(self._kept / "proxied.json", json.dumps(proxied, sort_keys=True).encode())
+
     def trust(self, trust: link.Trust) -> None:
         """Keep the bundles."""
         disk.write(self._kept / "trust.pb", trust.SerializeToString())
+
+    def certificates(self, certificates: link.Certificates) -> None:
+        """Keep the managed certificates, keys among them: the file is its owner's alone, as all of ours are."""
+        disk.write(self._kept / "certificates.pb", certificates.SerializeToString())
 
     def withdraw(self, mesh: str) -> None:
         """Forget a mesh; what was said upwards of it stays, for its generation."""
@@ -64,10 +79,13 @@ class State:
     def world(self, place: Place) -> World:
         """Everything kept, as the world to begin with. `place` says who we are, and is completed."""
         trust = _parsed(link.Trust(), disk.read(self._kept / "trust.pb"))
+        certificates = _parsed(link.Certificates(), disk.read(self._kept / "certificates.pb"))
         world = World(
             place=self._known(place),
             meshes=dict(self._meshes()),
             imports=dict(self._all("imports", link.Imports)),
+            proxied=self._proxied(),
+            managed=Managed.of(certificates) if certificates else NOTHING,
         )
         return trusting(world, trust) if trust else world
 
@@ -81,6 +99,10 @@ class State:
         if said.get("cluster_id") != str(place.cluster_id):
             return place
         return replace(place, region=said["region"], trust_domain=place.trust_domain or said["trust_domain"])
+
+    def _proxied(self) -> Proxied:
+        said = json.loads(disk.read(self._kept / "proxied.json") or b"{}")
+        return {name: {int(port): inbound for port, inbound in ports.items()} for name, ports in said.items()}
 
     def _meshes(self) -> Iterator[tuple[str, Mesh]]:
         for mesh, offer in self._all("definition", link.Offer):

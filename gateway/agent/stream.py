@@ -27,7 +27,7 @@ from gateway.proto import link_pb2 as link
 from isthmus.errors import Unavailable
 
 LOG = logging.getLogger("isthmus.agent.link")
-FEATURES = ("withdraw", SIGNATURES)
+FEATURES = ("withdraw", SIGNATURES, "certificates")
 """What this agent can do beyond the first protocol; both sides use only what both name."""
 COALESCE_SECONDS = 0.02
 _WELCOME_SECONDS = 15.0

@@ -1,4 +1,4 @@
-"""summary: what this cluster tells the others of one mesh: gateways, and the slots that can be reached through them.
+"""summary: what this cluster tells of one mesh: gateways, the slots that can be reached through them, and plaintext.
 
 A slot is exported only when every gateway that is announced has acked the backend for it: the other cluster's client
 picks a gateway by itself. What is not seen is not gone: while a gateway's warden is out of sight, or a gateway has just
@@ -6,7 +6,7 @@ come back, what was said of it before stands, because withdrawing a cluster's ex
 outage (design §7). A replica that sees no gateway of its cluster says nothing: the one that does will.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,7 +14,7 @@ from gateway.agent.acks import LOST_AFTER, Ledger, Sighting
 from gateway.agent.discovery import Gateway
 from gateway.agent.offers import Mesh
 from gateway.proto import link_pb2 as link
-from isthmus.values import Sni
+from isthmus.wire import Sni, accepted
 from isthmus.xds.endpoints import Here, LocalInstance, slots_of
 
 SLOT_CAP = 50
@@ -57,16 +57,24 @@ def summarise(
     here: Here,
     gateways: Mapping[Gateway, Reach],
     before: link.Summary,
+    plaintext: Iterable[link.Plaintext] = (),
+    resolved: Iterable[link.Resolved] = (),
 ) -> link.Summary | None:
-    """What is to be said now, with the generation after `before`'s if it differs; None for nothing."""
+    """What is to be said now, with the generation after `before`'s if it differs; None for nothing.
+
+    `resolved`: what is known of nodes that nobody has bound; said beside the exports, of which it is none.
+    """
     if gateways and all(seen is Sight.UNSEEN for seen in gateways.values()):
         return None
     said = _said(before)
     announced = {g: seen for g, seen in gateways.items() if _announced(g, seen, said)}
     out = link.Summary(mesh=before.mesh, generation=before.generation)
+    out.bound.extend(sorted({instance.node for instance in instances}))
+    out.resolved.extend(resolved)
     out.gateways.extend(sorted({address for g in announced for address in g.addresses}))
     if announced:
         out.nodes.extend(_nodes(mesh, instances, here, list(announced.values()), said))
+    out.plaintext.extend(plaintext)
     if out != before or not out.generation:
         out.generation += 1
     return out
@@ -99,7 +107,10 @@ def _nodes(
 
 
 def _reached(sni: Sni, suffix: str, seen: Reach, said: _Before) -> bool:
-    return (sni.slot, sni.port) in said.slots if isinstance(seen, Sight) else sni.text(suffix) in seen
+    """By every name that others may use, or some would ask in vain."""
+    if isinstance(seen, Sight):
+        return (sni.slot, sni.port) in said.slots
+    return seen.issuperset(sni.text(suffix, version) for version in accepted())
 
 
 def _slot(slot: str, instance: LocalInstance) -> link.Slot:

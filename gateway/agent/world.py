@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from gateway.agent.discovery import Found
+from gateway.agent.discovery.answers import Sight
 from gateway.agent.inventory import Workload
+from gateway.agent.managed import NOTHING, Managed
 from gateway.agent.offers import Mesh
+from gateway.agent.proxied import Arriving, Proxied
 from gateway.proto import link_pb2 as link
+from isthmus.ir.found import Discovery
 from isthmus.xds.aws_image import APP_MESH, Capture
 from isthmus.xds.endpoints import Here
 
@@ -33,6 +37,8 @@ class World:
 
     `minors`: proxy → the Envoy minor (`1.40`) that it was seen to run. `images`: Envoys of App Mesh's image that have
     shown whose they are, by proxy, those that went a while ago included; `capture`: where their hosts lead connections.
+    `proxied`: before which instances a proxy was seen; `arriving`: before which just now; `siblings`: whether other
+    replicas may have seen more of them. `resolved`: what nodes' own service discovery was seen to say.
     """
 
     place: Place
@@ -44,9 +50,15 @@ class World:
     minors: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, Workload] = field(default_factory=dict)
     capture: Capture = APP_MESH
+    proxied: Proxied = field(default_factory=dict)
+    arriving: Arriving = field(default_factory=dict)
+    siblings: bool = False
+    resolved: Mapping[Discovery, Sight] = field(default_factory=dict)
+    managed: Managed = NOTHING
 
     def positions(self) -> tuple[link.Position, ...]:
         """What is held of each lane, for `Hello.held` and `Heartbeat.applied`."""
         held = [mesh.position for _, mesh in sorted(self.meshes.items())]
         held += [imports.position for _, imports in sorted(self.imports.items())]
-        return (*held, *([self.trust_position] if self.trust_position else []))
+        once = (self.trust_position, self.managed.position)
+        return (*held, *(position for position in once if position is not None))

@@ -11,6 +11,7 @@ from cryptography import x509
 from OpenSSL import SSL
 
 from isthmus.errors import Unavailable
+from isthmus.hostport import parted
 from isthmus.pki import chain
 
 _SECONDS = 10
@@ -24,12 +25,10 @@ def presented(address: str) -> tuple[x509.Certificate, ...]:
 
 
 def _shown(address: str) -> tuple[x509.Certificate, ...]:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_alpn_protos([b"h2"])  # gRPC's servers refuse a client that does not offer it
     try:
-        with socket.create_connection((host, int(port)), _SECONDS) as plain:
+        with socket.create_connection(parted(address), _SECONDS) as plain:
             plain.settimeout(None)  # OpenSSL wants a blocking socket; the kernel keeps the time
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 plain.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _SECONDS, 0))

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from isthmus.hostport import parted
+from isthmus.xds.names import TENANTS_SDS, XDS
+
 MAX_CONNECTIONS = 50_000
 """Downstream connections of one proxy; without any limit Envoy warns, and a flood has none."""
 KEEPALIVE = {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}
@@ -21,15 +24,18 @@ _INTERNAL = "envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
 _CONNECTIONS = "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
 
 
-def bootstrap(proxy: str, socket: Path, admin: str) -> Mapping[str, Any]:
-    """The bootstrap of one proxy as JSON. `socket` is the warden's, which proves who we are; `admin` is HOST:PORT."""
-    host, _, port = admin.rpartition(":")
+def bootstrap(proxy: str, socket: Path, admin: str, sds: Path) -> Mapping[str, Any]:
+    """The bootstrap of one proxy as JSON. `socket` is the warden's, which proves who we are; `admin` is HOST:PORT.
+
+    `sds`: the socket of the tenant's own SDS, which need not be there unless a definition has secrets of it.
+    """
+    host, port = parted(admin)
     source = {"ads": {}, "resource_api_version": "V3"}
     return {
         "node": {"id": proxy, "cluster": "isthmus"},
-        "admin": {"address": {"socket_address": {"address": host, "port_value": int(port)}}},
+        "admin": {"address": {"socket_address": {"address": host, "port_value": port}}},
         "dynamic_resources": {"ads_config": _ads(), "cds_config": source, "lds_config": source},
-        "static_resources": {"clusters": [_warden(socket)]},
+        "static_resources": {"clusters": [_over_unix(XDS, socket), _over_unix(TENANTS_SDS, sds)]},
         "bootstrap_extensions": [{"name": "envoy.bootstrap.internal_listener", "typed_config": _typed(_INTERNAL)}],
         "layered_runtime": {
             "layers": [
@@ -55,17 +61,17 @@ def _ads() -> Mapping[str, Any]:
         "api_type": "DELTA_GRPC",
         "transport_api_version": "V3",
         "set_node_on_first_message_only": True,
-        "grpc_services": [{"envoy_grpc": {"cluster_name": "xds", "retry_policy": retry}}],
+        "grpc_services": [{"envoy_grpc": {"cluster_name": XDS, "retry_policy": retry}}],
     }
 
 
-def _warden(socket: Path) -> Mapping[str, Any]:
+def _over_unix(name: str, socket: Path) -> Mapping[str, Any]:
     endpoint = {"endpoint": {"address": {"pipe": {"path": str(socket)}}}}
     return {
-        "name": "xds",
+        "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": "xds", "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
         "typed_extension_protocol_options": {
             _HTTP: _typed(_HTTP) | {"explicit_http_config": {"http2_protocol_options": KEEPALIVE}}
         },

@@ -49,7 +49,9 @@ def culprits(view: View, verdicts: Verdicts, words: str) -> tuple[Culprit, ...]:
     for listener in listeners:
         if listener not in [r for r, _ in bad]:
             found += _inside(listener, view, verdicts)
-    unique = {(c.type, c.name, c.inner): c for c in found}
+    unique: dict[tuple[str, str], Culprit] = {}
+    for culprit in found:  # a service's routes are in `outbound` first, and then at each of its addresses
+        unique.setdefault((culprit.type, culprit.called), culprit)
     return tuple(unique.values()) or (Culprit(words=words),)
 
 

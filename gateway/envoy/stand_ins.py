@@ -1,8 +1,8 @@
 """stand_ins: what a validation replaces, because it is there where the proxies run and not here.
 
 An access log's file is opened while Envoy validates, and the machine that validates has neither the directory nor the
-right to write it. One entry a type of message; a type that holds material from a file, from SDS or from ACM gets its
-entry here, with a throwaway certificate. Each replacement is noted, so that the verdict says what it does not cover.
+right to write it; certificates and roots it seldom has. One entry a type of message. Each replacement is noted, so that
+the verdict says what it does not cover.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,9 +12,12 @@ from typing import cast
 from envoy.extensions.access_loggers.file.v3 import file_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+
+from gateway.envoy.throwaway import inlined
 
 Replace = Callable[[Any, Path], str]
 """Changes the message in an `Any` so that it needs nothing but a folder of ours; what was replaced, or empty."""
@@ -32,18 +35,35 @@ def _log(packed: Any, folder: Path) -> str:
     return f"access log {path}: a temporary file"
 
 
+def _certificates(context: Message) -> frozenset[str]:
+    assert isinstance(context, tls_pb2.CommonTlsContext), "by its name"
+    return frozenset(inlined(context))
+
+
+IN_PLACE: Mapping[str, Callable[[Message], frozenset[str]]] = {
+    tls_pb2.CommonTlsContext.DESCRIPTOR.full_name: _certificates
+}
+"""By the full name of a message that is not packed: changes it; what was replaced."""
+
 STAND_INS: Mapping[str, Replace] = {"envoy.extensions.access_loggers.file.v3.FileAccessLog": _log}
 """By the full name of the message."""
 
 _HOLDERS: Mapping[str, type[Message]] = {
-    message.DESCRIPTOR.full_name: message for message in (hcm_pb2.HttpConnectionManager, tcp_proxy_pb2.TcpProxy)
+    message.DESCRIPTOR.full_name: message
+    for message in (
+        hcm_pb2.HttpConnectionManager,
+        tcp_proxy_pb2.TcpProxy,
+        tls_pb2.DownstreamTlsContext,
+        tls_pb2.UpstreamTlsContext,
+    )
 }
 """Messages that may hold such ones and are themselves packed."""
 
 
 def replace(message: Message, folder: Path) -> frozenset[str]:
     """Replace in place whatever needs it, at any depth; what was replaced, a sentence each."""
-    found: set[str] = set()
+    change = IN_PLACE.get(message.DESCRIPTOR.full_name)
+    found = set(change(message) if change else ())
     for field, value in message.ListFields():
         for each in _messages(field, value):
             found |= _in(each, folder) if isinstance(each, Any) else replace(each, folder)
@@ -70,6 +90,6 @@ def _in(packed: Any, folder: Path) -> frozenset[str]:
         return frozenset()
     inside = holder.FromString(packed.value)
     found = replace(inside, folder)
-    if found:
+    if found or name.endswith("TlsContext"):
         packed.value = inside.SerializeToString(deterministic=True)
     return found

@@ -21,6 +21,7 @@ from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any
 
 from gateway.envoy.bootstrap import bootstrap
+from isthmus.xds import names
 from isthmus.xds.snapshot import Resource, Type
 
 View = Sequence[Resource]
@@ -44,7 +45,7 @@ def batches(views: Iterable[View], most: int) -> Iterator[list[int]]:
 def static(views: Sequence[View], folder: Path, runtime: Mapping[str, object] | None) -> bootstrap_pb2.Bootstrap:
     """One bootstrap of all these views, which `batches` has found to fit. `runtime` replaces our own flags."""
     out = bootstrap_pb2.Bootstrap()
-    json_format.ParseDict(dict(bootstrap("validated", folder / "xds.sock", "127.0.0.1:0")), out)
+    json_format.ParseDict(dict(bootstrap("validated", folder / "xds.sock", "127.0.0.1:0", folder / "sds.sock")), out)
     out.dynamic_resources.ClearField("cds_config")
     out.dynamic_resources.ClearField("lds_config")
     if runtime is not None:
@@ -63,8 +64,8 @@ def _listeners(view: View, at: int) -> Iterator[listener_pb2.Listener]:
     slots = {r.name: _filter(r.body) for r in view if r.type == Type.EXTENSION}
     bodies = [r.body for r in view if r.type == Type.LISTENER]
     for twin, filled in enumerate(({}, slots)):
-        for body in bodies:
-            yield _moved(_inlined(listener_pb2.Listener.FromString(body), routes, filled), at, twin)
+        for number, body in enumerate(bodies, 1):
+            yield _moved(_inlined(listener_pb2.Listener.FromString(body), routes, filled), at, twin, number)
 
 
 def _filter(body: bytes) -> Any:
@@ -72,14 +73,20 @@ def _filter(body: bytes) -> Any:
     return config
 
 
-def _moved(listener: listener_pb2.Listener, at: int, twin: int) -> listener_pb2.Listener:
-    """The same listener elsewhere: no two may share a name or an address, and two of one view must not meet by that."""
+def _moved(listener: listener_pb2.Listener, at: int, twin: int, number: int) -> listener_pb2.Listener:
+    """The same listener elsewhere: no two may share a name or an address, and two of one view must not meet by that.
+
+    Placeholders differ in their last number; services' own addresses may not, so of these the port is the number.
+    """
+    vip = names.vip_port(listener.name)
     if at or twin:
         listener.name = f"{listener.name}@{at}.{twin}"
     if listener.address.HasField("socket_address"):
         ends_in = listener.address.socket_address.address.rpartition(".")[2]
         place = 2 * at + twin
         last = ends_in if ends_in.isdigit() else "1"
+        if vip is not None:
+            last, listener.address.socket_address.port_value = "254", number
         listener.address.socket_address.address = f"127.{1 + place // 250}.{place % 250}.{last}"
     return listener
 

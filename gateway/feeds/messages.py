@@ -40,6 +40,27 @@ def trust_of(roots: Sequence[tables.Authority], clusters: Mapping[UUID, tables.C
     return out
 
 
+def certificates_of(
+    issued: Sequence[tuple[tables.Certificate, bytes]],
+    trusted: Sequence[tables.CertificateAuthority],
+    posed: Sequence[tables.AcmeChallenge],
+    at: datetime,
+) -> link.Certificates:
+    """Managed certificates, each with its key; authorities; challenges. Nothing at all has no version."""
+    out = link.Certificates()
+    for row, key in issued:
+        out.certificates.add(arn=row.arn, chain_pem=row.chain, key_pem=key)
+    for above in trusted:
+        out.authorities.add(arn=above.arn, roots_pem=above.roots)
+    for each in posed:
+        out.challenges.add(domain=each.domain, token=each.token, answer=each.answer)
+    empty = not (out.certificates or out.authorities or out.challenges)
+    out.position.CopyFrom(_position(link.CERTIFICATES, "", sum(row.generation for row, _ in issued), out, at))
+    if empty:
+        out.position.version = ""
+    return out
+
+
 def imports_of(mesh: UUID, peers: Sequence[Mapping[str, Any]], at: datetime) -> link.Imports:
     """The other clusters of a mesh."""
     out = ParseDict({"peers": list(peers)}, link.Imports())
@@ -48,7 +69,11 @@ def imports_of(mesh: UUID, peers: Sequence[Mapping[str, Any]], at: datetime) -> 
 
 
 def _position(
-    lane: "link.Lane.ValueType", mesh: str, generation: int, content: link.Trust | link.Imports, at: datetime
+    lane: "link.Lane.ValueType",
+    mesh: str,
+    generation: int,
+    content: link.Trust | link.Imports | link.Certificates,
+    at: datetime,
 ) -> link.Position:
     """These lanes are read, not stored, so their sequence is the database's time: it only has to grow."""
     version = digest(content.SerializeToString(deterministic=True))

@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from gateway.feeds import signers
+from gateway.feeds.managed import managed
 from gateway.feeds.messages import imports_of, offer_of, trust_of
 from gateway.feeds.signing import Issue
 from gateway.hub.feed import Admitted, Here, Joined
@@ -152,6 +153,14 @@ class StoreFeed:
             for mesh in meshes_of(session, agent.org, own.name):
                 near |= {c.id: c for c in clusters_of(session, agent.org, mesh)}
             return trust_of(Authorities(session, agent.org).trusted(list(near)), near, _clock(session))
+
+        return await self._run(agent.org, work)
+
+    async def certificates(self, agent: AgentId) -> link.Certificates:
+        """What the cluster's newest deliveries name, of the agent's own org; see the protocol."""
+
+        def work(session: Session) -> link.Certificates:
+            return managed(session, self._sealer, agent, _clock(session))
 
         return await self._run(agent.org, work)
 

@@ -88,6 +88,13 @@ class Feed(Protocol):
         """The bundles that the cluster needs now."""
         ...
 
+    async def certificates(self, agent: AgentId) -> link.Certificates:
+        """The managed certificates and authorities that the cluster is offered by name, with their keys; no others.
+
+        And what ACME authorities will ask the org's virtual gateways for. An empty one has an empty version.
+        """
+        ...
+
     async def imports(self, agent: AgentId) -> Sequence[link.Imports]:
         """The other clusters' instances, one message per mesh that the cluster takes part in."""
         ...

@@ -9,13 +9,17 @@ from collections.abc import Iterable
 from gateway.proto import link_pb2 as link
 from isthmus.xds.snapshot import Manifest
 
+CERTIFICATES = "certificates"
+"""The feature of agents that keep managed certificates."""
+
 
 class Holdings:
-    """Positions by lane and mesh, and the versions of resource bodies."""
+    """Positions by lane and mesh, and the versions of resource bodies; `features` of the agent."""
 
     def __init__(self, hello: link.Hello) -> None:
         self._positions = {(p.lane, p.mesh): (p.sequence, p.version) for p in hello.held}
         self._bodies = set(hello.resources)
+        self.features = frozenset(hello.features)
 
     def lacks(self, position: link.Position) -> bool:
         """Whether this is news: other content, if it is not older than what is held.

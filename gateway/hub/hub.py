@@ -21,6 +21,7 @@ from gateway.hub.stream import MESSAGE_LIMIT, Timing
 from gateway.hub.wakes import Wakes
 from gateway.proto import link_pb2_grpc
 from isthmus.errors import Invalid
+from isthmus.hostport import parted
 from isthmus.pki.signer import Issuer
 from isthmus.values import BASE_DOMAIN
 
@@ -115,4 +116,4 @@ def _open(server: grpc.aio.Server, bind: str, certificate: HubCertificate, point
 
 
 def _host(address: str) -> str:
-    return address.rpartition(":")[0].strip("[]")
+    return parted(address)[0]

@@ -14,7 +14,7 @@ import grpc
 from cryptography import x509
 
 from gateway.hub.feed import Feed
-from gateway.hub.holdings import Holdings
+from gateway.hub.holdings import CERTIFICATES, Holdings
 from gateway.hub.identity import caller
 from gateway.hub.status import Context, answering
 from gateway.hub.stream import Stream, Timing
@@ -25,7 +25,7 @@ from isthmus.errors import Invalid
 
 log = logging.getLogger(__name__)
 
-FEATURES = ("withdraw", "signatures")
+FEATURES = ("withdraw", "signatures", CERTIFICATES)
 """What this hub can do beyond the first protocol; both sides use only what both name."""
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 import grpc
 
 from gateway.hub.feed import Feed
-from gateway.hub.holdings import Holdings
+from gateway.hub.holdings import CERTIFICATES, Holdings
 from gateway.hub.identity import Proven
 from gateway.hub.inbox import Inbox, Pace
 from gateway.hub.signatures import Questions
@@ -110,12 +110,13 @@ class Stream:
             await self._retrying(self._look)
 
     async def _look(self) -> None:
-        """Bundles first: what is defined next may speak of a domain that only they make known."""
+        """Bundles and certificates first: what is defined next may name what only they make known."""
         agent = self.who.agent
         trust = await self.feed.trust(agent)
         if self.held.lacks(trust.position):
             await self.send(link.FromHub(trust=trust))
             self.held.take(trust.position)
+        await self._certify()
         offers = await self.feed.offers(agent)
         for offer in offers:
             if self.held.lacks(offer.position):
@@ -125,6 +126,14 @@ class Stream:
             if self.held.lacks(imports.position):
                 await self.send(link.FromHub(imports=imports))
                 self.held.take(imports.position)
+
+    async def _certify(self) -> None:
+        """Keys go only to agents that know how to keep them."""
+        if CERTIFICATES in self.held.features:
+            certificates = await self.feed.certificates(self.who.agent)
+            if self.held.lacks(certificates.position):
+                await self.send(link.FromHub(certificates=certificates))
+                self.held.take(certificates.position)
 
     async def _offer(self, offer: link.Offer) -> None:
         missing = self.held.missing(offer.manifest)

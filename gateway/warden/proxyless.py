@@ -22,8 +22,8 @@ from pathlib import Path
 from gateway.warden.proxy import Proxy, Spoken, Stream
 from isthmus.pki.spiffe_bundles import bundle_map
 from isthmus.xds import names
-from isthmus.xds.material import Pair
 from isthmus.xds.proxyless_session import Session
+from isthmus.xds.read_back import Pair
 from isthmus.xds.snapshot import digest
 
 ROLE = "proxyless"

@@ -20,7 +20,7 @@ from gateway.warden.proxyless import Proxyless
 from gateway.warden.serving import Socket
 from isthmus.errors import IsthmusError
 from isthmus.xds import names
-from isthmus.xds.material import pair, roots
+from isthmus.xds.read_back import pair, roots
 from isthmus.xds.snapshot import Resource
 
 LOG = logging.getLogger("isthmus.warden")

@@ -58,6 +58,13 @@ def _agent(  # noqa: PLR0913, PLR0917 - each is an option of the command
             help="HOST[:PORT] of their APPMESH_XDS_ENDPOINT, which they sign; repeatable",
         ),
     ] = None,
+    dns_server: Annotated[
+        str,
+        typer.Option(envvar="ISTHMUS_DNS_SERVER", help="IP:PORT to ask for DNS names, if not the system's servers"),
+    ] = "",
+    cloud_map_endpoint: Annotated[
+        str, typer.Option(envvar="ISTHMUS_CLOUD_MAP_ENDPOINT", help="URL of Cloud Map, if not AWS's own")
+    ] = "",
 ) -> None:
     """Link this cluster to the hubs and serve its wardens until SIGTERM."""
     if context.invoked_subcommand is not None:
@@ -89,6 +96,8 @@ def _agent(  # noqa: PLR0913, PLR0917 - each is an option of the command
             wardens_enrol_bind=wardens_enrol_bind,
             wardens=_several(wardens_address),
             aws_image=image,
+            dns_server=dns_server,
+            cloud_map=cloud_map_endpoint,
         )
     )
 

@@ -27,16 +27,21 @@ Validation is stricter where App Mesh accepted what Envoy then refused: a regula
 port, a port that no listener has. All that is wrong is told in one message.
 
 Deletes are refused while something refers to the resource, as before, and nothing cascades. What App Mesh has no word
-for, a Binding or a Placement, does not block a delete and outlives it.
+for, a Binding, a Placement or a Transport, does not block a delete and outlives it.
 
 Meshes are shared among the accounts of your own org, without RAM and without invitations. Other orgs never see one.
 As before, only the mesh's owner makes gateways.
 
 One mesh spans clusters and regions. Proxies run beside a warden, which gives them an identity, and the transport
-between them is mutual TLS by itself. Certificates of ACM come with a later step.
+between them is mutual TLS by itself. What a spec names by an ARN of ACM or Private CA is a managed certificate or
+authority of Isthmus: request, import or order it first, and put its ARN in the place of the old one.
 
-Envoys of AWS's image have no warden, hence no identity: they speak plaintext, which only a mesh with the setting
-`transport: permissive` (the default) allows, and reach only what runs in their own cluster.
+Nodes are found in DNS and Cloud Map as before, but by the agent of the calling cluster, which keeps the last answer,
+and no longer once a Binding names an instance, which has an identity. `isthmus get virtual-nodes` tells which are left.
+All proxies of a cluster use the same address of a load balancer.
+
+Envoys of AWS's image have no warden, hence no identity: they speak plaintext, which only nodes with the transport
+`permissive` (the default, of a mesh or of each node) allow, and reach only what runs in their own cluster.
 """
 DIFFERENCES = tuple(" ".join(paragraph.split()) for paragraph in _TEXT.split("\n\n"))
 

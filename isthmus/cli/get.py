@@ -1,20 +1,37 @@
 """`isthmus get KIND [NAME]`: what is stored, as the API shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from isthmus.cli.output import Form, Output, show_json, show_table
 
-Columns = Sequence[tuple[str, str]]
+Columns = Sequence[tuple[str, str | Callable[[Any], object]]]
 DOCUMENT: Columns = (
     ("NAME", "name"),
     ("REVISION", "meta.revision"),
     ("VERSION", "meta.version"),
     ("UPDATED", "meta.updated_at"),
 )
+
+
+def found(node: Any) -> str:  # noqa: ANN401 - JSON
+    """How a node without bound instances is found, by each cluster that calls it; nothing of one that has some."""
+    unbound = node["meta"]["status"].get("unbound")
+    if unbound is None:
+        return ""
+    told = [f"{c['cluster']}: {c['source']} {c['asked']} → {_answer(c)}" for c in unbound["clusters"]]
+    return "; ".join(told) or "by nobody yet"
+
+
+def _answer(told: Mapping[str, Any]) -> str:
+    stale, error = " (stale)" if told["stale"] else "", f", {told['error']}" if told["error"] else ""
+    return f"{', '.join(told['addresses']) or 'nothing'}{stale}{error}"
+
+
 COLUMNS: Mapping[str, Columns] = {
+    "virtual-nodes": (*DOCUMENT, ("UNBOUND, FOUND BY", found)),
     "clusters": (
         ("NAME", "name"),
         ("REGION", "region"),
@@ -29,6 +46,14 @@ COLUMNS: Mapping[str, Columns] = {
         ("REASON", "reason"),
         ("LIVE AFTER MS", "commit_to_last_ack_ms"),
     ),
+    "plaintext": (
+        ("CLUSTER", "cluster"),
+        ("CALLER", "caller.name"),
+        ("NODE", "node"),
+        ("PORT", "port"),
+        ("INSTANCES", "instances"),
+    ),
+    "virtual-services": (*DOCUMENT, ("VIP", "meta.vip")),
     "meshes": (
         ("NAME", "name"),
         ("REF", "meta.ref"),
@@ -37,7 +62,9 @@ COLUMNS: Mapping[str, Columns] = {
         ("LIVE", "meta.live"),
     ),
 }
-"""Heading, and where the value lies in an item."""
+"""Heading, and where the value lies in an item, or what makes it."""
+OF_MESHES = ("revisions", "plaintext")
+"""What is listed of a mesh and is no kind of document."""
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +72,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("get")
     def get(
-        kind: Annotated[str, typer.Argument(help="meshes, clusters, revisions, virtual-nodes, routes, …")],
+        kind: Annotated[str, typer.Argument(help="meshes, clusters, revisions, plaintext, virtual-nodes, routes, …")],
         name: Annotated[str | None, typer.Argument(help="one of them")] = None,
         mesh: Annotated[str | None, typer.Option("--mesh", "-m", help="the mesh it belongs to")] = None,
         parent: Annotated[
@@ -66,7 +93,7 @@ def register(app: typer.Typer) -> None:
         if output is Form.JSON:
             show_json({"items": items})
         else:
-            _table(kind if mesh is None or kind == "revisions" else "", items)
+            _table("" if kind == "clusters" and mesh is not None else kind, items)
 
 
 def _path(kind: str, mesh: str | None, parent: str | None) -> str:
@@ -78,11 +105,12 @@ def _path(kind: str, mesh: str | None, parent: str | None) -> str:
         return f"/{kind}"
     if mesh is None:
         raise typer.BadParameter("say which mesh with --mesh")
-    if kind == "revisions":
-        return f"{urls.mesh(mesh)}/revisions"
+    if kind in OF_MESHES:
+        return f"{urls.mesh(mesh)}/{kind}"
     known = {k.segment: k for k in KINDS.values() if k.name != "Mesh"}
     if kind not in known:
-        raise typer.BadParameter(f"there is no kind {kind}; there are meshes, revisions, {', '.join(sorted(known))}")
+        there = ", ".join(("meshes", *OF_MESHES, *sorted(known)))
+        raise typer.BadParameter(f"there is no kind {kind}; there are {there}")
     if known[kind].parent and parent is None:
         raise typer.BadParameter(f"say which {known[kind].parent} with --parent")
     return urls.collection(known[kind], mesh, parent if known[kind].parent else None)
@@ -91,7 +119,11 @@ def _path(kind: str, mesh: str | None, parent: str | None) -> str:
 def _table(kind: str, items: list[Any]) -> None:
     """The columns that tell such things apart."""
     columns = COLUMNS.get(kind, DOCUMENT)
-    show_table([head for head, _ in columns], [[_at(item, path) for _, path in columns] for item in items])
+    show_table([head for head, _ in columns], [[_value(item, where) for _, where in columns] for item in items])
+
+
+def _value(item: Any, where: str | Callable[[Any], object]) -> object:  # noqa: ANN401 - JSON
+    return _at(item, where) if isinstance(where, str) else where(item)
 
 
 def _at(item: Any, path: str) -> object:  # noqa: ANN401 - JSON

@@ -35,9 +35,10 @@ def api() -> None:
     import uvicorn
 
     from api.app import create_app
+    from isthmus.hostport import parted
 
-    host, _, port = settings.api_bind.rpartition(":")
-    uvicorn.run(create_app(settings), host=host, port=int(port), access_log=False, timeout_graceful_shutdown=5)
+    host, port = parted(settings.api_bind)
+    uvicorn.run(create_app(settings), host=host, port=port, access_log=False, timeout_graceful_shutdown=5)
 
 
 def worker() -> None:

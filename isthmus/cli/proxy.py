@@ -18,13 +18,19 @@ def proxy(
     concurrency: Annotated[int, typer.Option(min=1, help="worker threads")] = 2,
     wait: Annotated[float, typer.Option(help="seconds to wait for the warden's socket")] = 60.0,
     log_level: Annotated[str, typer.Option(help="Envoy's own: trace … critical")] = "warning",
+    sds_socket: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="APPMESH_SDS_SOCKET_PATH", help="your own SDS, for `sds` in TLS; default: sds.sock beside xds.sock"
+        ),
+    ] = None,
 ) -> None:
     """Become Envoy: this process is the proxy from then on."""
     from gateway.envoy.run import become
     from isthmus.errors import Unavailable
 
     try:
-        become(warden_dir, name, admin, concurrency, wait, log_level)
+        become(warden_dir, name, admin, concurrency, wait, log_level, sds_socket)
     except Unavailable as e:
         typer.echo(f"isthmus proxy: {e}", err=True)
         raise typer.Exit(1) from None

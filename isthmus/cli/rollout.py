@@ -36,7 +36,10 @@ def register(app: typer.Typer) -> None:
                 if found["status"] in OVER or time.monotonic() >= deadline:
                     break
                 time.sleep(POLL_SECONDS)
+            plain = 0 if output is Form.JSON else sum(1 for _ in client.listed(f"{path}/plaintext"))
         _show(found, output)
+        if plain:
+            typer.echo(f"calls in plaintext: {plain}, see isthmus get plaintext --mesh {mesh}")
         code = {"live": 0, "partly_live": 0, "halted": HALTED, "rejected": HALTED}.get(found["status"], 1)
         raise typer.Exit(code)
 

@@ -24,8 +24,9 @@ def register(app: typer.Typer) -> None:
         import asyncio
 
         from isthmus.embedded.sample import Callee, Sample
+        from isthmus.hostport import parted
 
         who = {"name": name, "node": node, "cluster": cluster, "instance": instance}
-        host, _, port = bind.rpartition(":")
+        host, port = parted(bind)
         sample = Sample(who, Callee.parse(call, host_header) if call else None)
-        asyncio.run(sample.serve(host, int(port)))
+        asyncio.run(sample.serve(host, port))

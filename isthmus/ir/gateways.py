@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from isthmus.ir import tls
 from isthmus.ir.access_logs import access_log
+from isthmus.ir.listener_certificates import place
 from isthmus.ir.matches import of_gateway_route, specificity
 from isthmus.ir.mesh import Compared, Gateway, GatewayListener, GatewayRoute, Match, Protocol
 from isthmus.ir.nodes import pool
@@ -15,17 +17,30 @@ def gateway(name: str, said: Said) -> Gateway:
     """A virtual gateway with the routes of each of its ports in the order in which they are tried."""
     routes = said.gateway_routes.get(name) or {}
     ordered = [route for route, _ in sorted(routes.items(), key=_order)]
-    listeners = tuple(_listener(name, listener, ordered, routes) for listener in said.gateways[name].listeners)
+    listeners = tuple(
+        _listener(name, listener, ordered, routes, _further(name, listener, said))
+        for listener in said.gateways[name].listeners
+    )
     services = tuple(sorted({r.service for listener in listeners for r in listener.routes}))
-    return Gateway(name, listeners, services, access_log(said.gateways[name].logging))
+    spec = said.gateways[name]
+    return Gateway(name, listeners, services, access_log(spec.logging), tls.default_policy(spec.backend_defaults))
+
+
+def _further(name: str, listener: VirtualGatewayListener, said: Said) -> tuple[str, ...]:
+    return said.certificates.get(place("VirtualGateway", name, listener.port_mapping.port)) or ()
 
 
 def _listener(
-    name: str, said: VirtualGatewayListener, ordered: list[str], specs: Mapping[str, GatewayRouteSpec]
+    name: str,
+    said: VirtualGatewayListener,
+    ordered: list[str],
+    specs: Mapping[str, GatewayRouteSpec],
+    further: tuple[str, ...],
 ) -> GatewayListener:
     mapping = said.port_mapping
     routes = tuple(_routes(name, ordered, specs, mapping.port))
-    return GatewayListener(mapping.port, Protocol(mapping.protocol), routes, pool(said.connection_pool))
+    shown = tls.shown(said.tls, further, permissive=True)
+    return GatewayListener(mapping.port, Protocol(mapping.protocol), routes, pool(said.connection_pool), shown)
 
 
 def _order(named: tuple[str, GatewayRouteSpec]) -> tuple[object, ...]:

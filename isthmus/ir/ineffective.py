@@ -7,15 +7,18 @@ What depends on other documents (a target of the wrong protocol, a backend that 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from isthmus.ir import access_logs, health, unconnected
-from isthmus.ir.mesh import Ineffective
+from isthmus.ir import access_logs, discovery, health, unconnected, unsecured
+from isthmus.ir.addresses import resolvable
+from isthmus.ir.matches import of_route
+from isthmus.ir.mesh import Compared, Ineffective
 from isthmus.ir.said import Said
 from isthmus.ir.services import askable, request_port
 from isthmus.model.document import Spec
 from isthmus.model.key import Key
 from isthmus.model.kinds.gateway_route import GatewayRouteSpec
-from isthmus.model.kinds.route import RouteSpec, TcpRoute
+from isthmus.model.kinds.route import HttpRouteMatch, RouteSpec, TcpRoute
 from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
+from isthmus.model.kinds.transport import TransportSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewaySpec
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
@@ -24,12 +27,10 @@ from isthmus.model.structure import Structure
 Shape = bool | str | Mapping[str, Any]
 """True: effective. A text: why it is not. A mapping, by Python name: as its members say."""
 
-_TLS = "App Mesh's own TLS settings are not applied yet; the mesh's mutual TLS is"
 _NO_CLIENT = (
     "a virtual gateway's clients are outside the mesh, so no Envoy would make this check:"
     " set it at what stands before the gateway, such as a load balancer"
 )
-_DISCOVERY = "instances come from bindings; addresses in DNS and Cloud Map are not resolved yet"
 _FOUND = "workloads are found by the instances file only"
 
 _ALL = True
@@ -38,21 +39,21 @@ _ROUTE: Shape = {"action": _ALL, "match": _ALL, "retry_policy": _ALL, "timeout":
 EFFECTIVE: Mapping[str, Shape] = {
     "Mesh": {
         "egress_filter": {"type": _ALL},
-        "service_discovery": _DISCOVERY,
+        "service_discovery": {"ip_preference": _ALL},
     },
     "VirtualNode": {
-        "backend_defaults": _TLS,
-        "backends": {"virtual_service": {"virtual_service_name": _ALL, "client_policy": _TLS}},
+        "backend_defaults": _ALL,
+        "backends": _ALL,
         "listeners": {
             "port_mapping": _ALL,
             "timeout": {"http": _ALL, "http2": _ALL, "grpc": _ALL, "tcp": _ALL},
             "connection_pool": _ALL,
             "outlier_detection": _ALL,
             "health_check": _ALL,
-            "tls": _TLS,
+            "tls": _ALL,
         },
         "logging": _ALL,
-        "service_discovery": _DISCOVERY,
+        "service_discovery": _ALL,
     },
     "VirtualService": {"provider": _ALL},
     "VirtualRouter": {"listeners": {"port_mapping": _ALL}},
@@ -64,18 +65,20 @@ EFFECTIVE: Mapping[str, Shape] = {
         "priority": _ALL,
     },
     "VirtualGateway": {
-        "backend_defaults": _TLS,
+        "backend_defaults": _ALL,
         "listeners": {
             "port_mapping": _ALL,
             "connection_pool": _ALL,
             "health_check": _NO_CLIENT,
-            "tls": _TLS,
+            "tls": _ALL,
         },
         "logging": _ALL,
     },
     "GatewayRoute": {"http_route": _ALL, "http2_route": _ALL, "grpc_route": _ALL, "priority": _ALL},
     "Attachment": _ALL,
+    "ListenerCertificates": {"node": _ALL, "gateway": _ALL, "port": _ALL, "certificates": _ALL},
     "Placement": {"clusters": _ALL},
+    "Transport": {"mode": _ALL},
     "Binding": {"node": _ALL, "gateway": _ALL, "match": {"file": _ALL, "k8s": _FOUND, "ecs": _FOUND, "iam": _FOUND}},
 }
 
@@ -128,8 +131,10 @@ def _called(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective
         if service is not None and service.service not in said.services:
             at = f"/spec/backends/{i}/virtualService/virtualServiceName"
             yield Ineffective(key, at, f"there is no virtual service {service.service} yet")
+    yield from discovery.without_effect(key.name, spec, said)
     yield from health.without_effect(key.name, spec)
     yield from unconnected.of_node(key, spec, said)
+    yield from unsecured.of_node(key, spec, said)
 
 
 def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineffective]:
@@ -137,6 +142,8 @@ def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineff
     first = (said.alike.get(key.name.lower()) or (key.name,))[0]
     if not askable(key.name):
         yield Ineffective(key, "/name", "no request can ask for a host of this name")
+    elif not resolvable(key.name):
+        yield Ineffective(key, "/name", "DNS cannot be asked for this name: say it as Host, or call its address")
     if first != key.name:
         yield Ineffective(key, "/name", f"host names do not know case: virtual service {first} answers to this name")
     host, _, port = key.name.rpartition(":")
@@ -152,10 +159,10 @@ def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineff
 
 
 def _targets(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
-    yield from _tunnels(key, spec, said)
     if isinstance(spec.route, TcpRoute):
         yield from unconnected.of_route(key, spec, said)
         return
+    yield from _tunnels(key, spec)
     router = said.routers.get(key.parent or "")
     for chosen in spec.chosen if router is None or not router.ports else ():
         if chosen.route.match.port is not None:
@@ -167,15 +174,22 @@ def _targets(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
             yield Ineffective(key, pointer, reason)
 
 
-def _tunnels(key: Key, spec: RouteSpec | GatewayRouteSpec, _said: Said) -> Iterator[Ineffective]:
-    """CONNECT has no path, so no prefix matches it; it needs a matcher of its own."""
+def _tunnels(key: Key, spec: RouteSpec) -> Iterator[Ineffective]:
+    """CONNECT has no path and no query, so what asks for one is asked for by nothing."""
     for chosen in spec.chosen:
-        if getattr(chosen.route.match, "method", None) == "CONNECT":
-            yield Ineffective(key, f"/spec/{chosen.member}/match/method", "CONNECT requests are not routed yet")
+        if isinstance(chosen.route.match, HttpRouteMatch):
+            said = of_route(chosen.route.match)
+            anywhere = (said.how, said.path, said.queries) == (Compared.PREFIX, "/", ())
+            if said.method == "CONNECT" and not anywhere:
+                reason = "CONNECT requests have no path and no query, so this matches none of them"
+                yield Ineffective(key, f"/spec/{chosen.member}/match", reason)
 
 
 def _entries(key: Key, spec: GatewayRouteSpec, said: Said) -> Iterator[Ineffective]:
-    yield from _tunnels(key, spec, said)
+    for chosen in spec.chosen:
+        if getattr(chosen.route.match, "method", None) == "CONNECT":
+            reason = "virtual gateways open no tunnels: whoever reaches one could pass it by"
+            yield Ineffective(key, f"/spec/{chosen.member}/match/method", reason)
     yield from unconnected.of_gateway_route(key, spec, said)
 
 
@@ -188,6 +202,12 @@ def _placed(key: Key, spec: PlacementSpec, said: Said) -> Iterator[Ineffective]:
             yield Ineffective(key, f"/spec/clusters/{i}", f"cluster {cluster} does not take part in the mesh")
 
 
+def _guarded(key: Key, _spec: TransportSpec, said: Said) -> Iterator[Ineffective]:
+    """It lasts, too."""
+    if key.name not in said.nodes:
+        yield Ineffective(key, "/name", f"there is no virtual node {key.name}")
+
+
 def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
     if spec.node is not None and spec.node not in said.nodes:
         yield Ineffective(key, "/spec/node", f"there is no virtual node {spec.node}")
@@ -197,10 +217,13 @@ def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
 
 _AMONG: Mapping[str, Callable[[Key, Any, Said], Iterator[Ineffective]]] = {
     "VirtualNode": _called,
+    "VirtualGateway": unsecured.of_gateway,
     "VirtualService": _providers,
     "Route": _targets,
     "GatewayRoute": _entries,
+    "ListenerCertificates": unsecured.of_certificates,
     "Placement": _placed,
+    "Transport": _guarded,
     "Binding": _bound,
 }
 """What a kind's documents may say in vain because of what stands around them."""

@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from isthmus.incremental import Lookup
+from isthmus.ir.found import Discovery
+from isthmus.ir.transport import Policy, Shown
 from isthmus.model.key import Key
 
 
@@ -108,7 +110,7 @@ class Service:
 
     `routes`: what is tried for the bare name. `ports`: what is tried where the name is followed by that port, empty
     unless ports differ; then no other port has an answer. `listens`: the ports that its provider says for requests.
-    `tcp`: the ports that take connections, sorted.
+    `tcp`: the ports that take connections, sorted. `addresses`: its VIPs, as callers are told them, IPv4 first.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Service:
     ports: tuple[tuple[int, tuple[Route, ...]], ...] = ()
     listens: tuple[int, ...] = ()
     tcp: tuple[TcpPort, ...] = ()
+    addresses: tuple[str, ...] = ()
 
     @property
     def all_routes(self) -> tuple[Route, ...]:
@@ -172,7 +175,7 @@ class AccessLog:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A port of a node. `timeout` and `idle` are of requests to the application."""
+    """A port of a node. `timeout` and `idle` are of requests to the application; `tls` is App Mesh's."""
 
     port: int
     protocol: Protocol
@@ -181,11 +184,17 @@ class Listener:
     pool: Pool | None = None
     outlier: Outlier | None = None
     check: HealthCheck | None = None
+    tls: Shown | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends."""
+    """A virtual node. `places`: clusters it may run in; `identities`: its SPIFFE IDs; `services`: its backends.
+
+    `permissive`: whether it may be called in plaintext where no proxy stands before it. `discovery`: where instances
+    are found while no cluster has bound ones. `hostname`: what it is found by from outside, or empty. `policy`: what it
+    demands of its backends, but of those in `policies`, which have one of their own, or none.
+    """
 
     name: str
     listeners: tuple[Listener, ...]
@@ -193,7 +202,13 @@ class Node:
     identities: tuple[str, ...]
     services: tuple[str, ...]
     exported: bool
+    permissive: bool
     log: AccessLog | None = None
+    discovery: Discovery | None = None
+    hostname: str = ""
+    policy: Policy | None = None
+    policies: tuple[tuple[str, Policy | None], ...] = ()
+    families: tuple[int, ...] = ()
 
     def listener(self, port: int) -> Listener:
         """The listener on a port; StopIteration if there is none, which is our bug."""
@@ -217,22 +232,27 @@ class GatewayRoute:
 
 @dataclass(frozen=True, slots=True)
 class GatewayListener:
-    """A port of a gateway with the routes that are tried on it, in order; `pool` limits them all together."""
+    """A port of a gateway with the routes that are tried on it, in order; `pool` limits them all together.
+
+    `tls` is for those who call the gateway.
+    """
 
     port: int
     protocol: Protocol
     routes: tuple[GatewayRoute, ...]
     pool: Pool | None = None
+    tls: Shown | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A virtual gateway. `services`: all that its routes lead to."""
+    """A virtual gateway. `services`: all that its routes lead to; `policy`: what it demands of them."""
 
     name: str
     listeners: tuple[GatewayListener, ...]
     services: tuple[str, ...]
     log: AccessLog | None = None
+    policy: Policy | None = None
 
 
 class Peer(NamedTuple):
@@ -266,7 +286,8 @@ class ClusterMesh:
     """One mesh in one cluster. `nodes` are all of the mesh; `domains` lacks the cluster if the mesh is not there.
 
     What is looked up by name is resolved when it is asked for. `account` and `region` are those of the mesh's ARN.
-    `lets_out`: whether nodes may call what is no backend of theirs.
+    `lets_out`: whether nodes may call what is no backend of theirs. `permissive`: what nodes are that say nothing else.
+    `families`: of IP, as in `isthmus.ir.families`.
     """
 
     id: UUID
@@ -278,6 +299,7 @@ class ClusterMesh:
     cluster: str
     permissive: bool
     lets_out: bool
+    families: tuple[int, ...]
     minors: tuple[str, ...]
     domains: Mapping[str, str]
     peers: tuple[Peer, ...]

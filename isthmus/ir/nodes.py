@@ -7,8 +7,11 @@ needs no compile, and one anywhere else is nobody (design-notes 3).
 from collections.abc import Mapping
 from typing import Any
 
+from isthmus.ir import families, tls
 from isthmus.ir.access_logs import access_log
+from isthmus.ir.discovery import discovery
 from isthmus.ir.health import health_check
+from isthmus.ir.listener_certificates import place
 from isthmus.ir.mesh import Listener, Node, Outlier, Pool, Protocol
 from isthmus.ir.said import Said
 from isthmus.ir.surroundings import ClusterFacts
@@ -27,14 +30,24 @@ def node(name: str, said: Said, attached: Mapping[str, ClusterFacts]) -> Node:
     """A virtual node with the clusters it may run in: those of its placement that are attached, or all of these."""
     spec, placement = said.nodes[name], said.placements.get(name)
     places = tuple(c for c in attached if placement is None or c in placement.clusters)
+    permissive = said.permissive(name)
     return Node(
         name=name,
-        listeners=tuple(_listener(name, spec, listener) for listener in spec.listeners or ()),
+        listeners=tuple(
+            _listener(name, spec, listener, _further(name, listener, said), permissive=permissive)
+            for listener in spec.listeners or ()
+        ),
         places=places,
         identities=tuple(TrustDomain(attached[c].trust_domain).node(said.mesh, name) for c in places),
         services=tuple(b.virtual_service.service for b in spec.backends or () if b.virtual_service is not None),
         exported=said.settings.exports != "listed",
+        permissive=permissive,
         log=access_log(spec.logging),
+        discovery=discovery(spec, said),
+        hostname=tls.hostname(spec),
+        policy=tls.default_policy(spec.backend_defaults),
+        policies=tls.own_policies(spec),
+        families=families.of_node(spec, said),
     )
 
 
@@ -49,7 +62,18 @@ def request_timeout(timeout: Any) -> int:  # noqa: ANN401 - an http or a grpc ti
     return REQUEST_TIMEOUT if said is None else said
 
 
-def _listener(name: str, spec: virtual_node.VirtualNodeSpec, said: virtual_node.Listener) -> Listener:
+def _further(name: str, listener: virtual_node.Listener, said: Said) -> tuple[str, ...]:
+    return said.certificates.get(place("VirtualNode", name, listener.port_mapping.port)) or ()
+
+
+def _listener(
+    name: str,
+    spec: virtual_node.VirtualNodeSpec,
+    said: virtual_node.Listener,
+    further: tuple[str, ...],
+    *,
+    permissive: bool,
+) -> Listener:
     protocol = Protocol(said.port_mapping.protocol)
     timeout = said.timeout.chosen[1] if said.timeout is not None else None
     return Listener(
@@ -60,6 +84,7 @@ def _listener(name: str, spec: virtual_node.VirtualNodeSpec, said: virtual_node.
         pool=pool(said.connection_pool),
         outlier=_outlier(said.outlier_detection),
         check=health_check(name, spec, said),
+        tls=tls.shown(said.tls, further, permissive=permissive),
     )
 
 

@@ -6,7 +6,7 @@ was looked up for it has changed.
 """
 
 from isthmus.incremental import Computation, Results
-from isthmus.ir import gateways, nodes, services
+from isthmus.ir import addresses, families, gateways, nodes, services
 from isthmus.ir.mesh import Bound, ClusterMesh, Peer
 from isthmus.ir.said import Said
 from isthmus.ir.surroundings import Surroundings
@@ -27,11 +27,17 @@ def resolve(computation: Computation, said: Said, around: Surroundings, cluster:
         cluster=cluster,
         permissive=said.settings.transport != "strict",
         lets_out=said.spec.egress_filter is not None and said.spec.egress_filter.type == "ALLOW_ALL",
+        families=families.of_mesh(said),
         minors=around.minors,
         domains={name: facts.trust_domain for name, facts in attached.items()},
         peers=tuple(Peer(f.name, f.region, f.network) for name, f in attached.items() if here and name != cluster),
         nodes=Results(computation, "node", said.nodes, lambda name: nodes.node(name, said, attached)),
-        services=Results(computation, "service", askable, lambda name: services.service(name, said)),
+        services=Results(
+            computation,
+            "service",
+            askable,
+            lambda name: addresses.addressed(services.service(name, said), said, around.mesh_id),
+        ),
         gateways=Results(computation, "gateway", said.gateways, lambda name: gateways.gateway(name, said)),
         bindings=Results(computation, "binding", said.bindings, lambda name: bound(name, said)),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from isthmus.incremental import ABSENT, Computation, Inputs, Lookup
+from isthmus.ir import listener_certificates
 from isthmus.model.definition import Settings
 from isthmus.model.document import Document
 from isthmus.model.key import Key
@@ -17,12 +18,14 @@ from isthmus.model.kinds.gateway_route import GatewayRouteSpec
 from isthmus.model.kinds.mesh import MeshSpec
 from isthmus.model.kinds.route import RouteSpec
 from isthmus.model.kinds.topology import BindingSpec, PlacementSpec
+from isthmus.model.kinds.transport import TransportSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewaySpec
 from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 from isthmus.model.kinds.virtual_router import VirtualRouterSpec
 from isthmus.model.kinds.virtual_service import VirtualServiceSpec
 
 ALIKE = "services of one lower-case name"
+VIP = "address of a service"
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Said:
     """Specs by name; `routes` and `gateway_routes` by their parent's name, then by their own.
 
     `alike`: the names of the services that are one name to HTTP, which does not know case, sorted, by that name in
-    lower case.
+    lower case. `certificates`: the further certificates of a listener, by `listener_certificates.place`; None where
+    there are none. `vips`: the services' IPv4 addresses, which nobody says: they were given (`isthmus.model.vips`).
     """
 
     mesh: str
@@ -44,8 +48,11 @@ class Said:
     gateways: Lookup[VirtualGatewaySpec]
     gateway_routes: Lookup[Mapping[str, GatewayRouteSpec]]
     placements: Lookup[PlacementSpec]
+    transports: Lookup[TransportSpec]
     bindings: Lookup[BindingSpec]
     alike: Lookup[tuple[str, ...]]
+    certificates: Lookup[tuple[str, ...]]
+    vips: Lookup[str]
 
     @classmethod
     def of(
@@ -68,9 +75,17 @@ class Said:
             gateways=every("VirtualGateway"),
             gateway_routes=every("GatewayRoute"),
             placements=every("Placement"),
+            transports=every("Transport"),
             bindings=every("Binding"),
             alike=every(ALIKE),
+            certificates=every(listener_certificates.FURTHER),
+            vips=every(VIP),
         )
+
+    def permissive(self, node: str) -> bool:
+        """Whether a node may be called in plaintext: as its own transport says, else as the mesh's."""
+        own = self.transports.get(node)
+        return (self.settings.transport if own is None else own.mode) != "strict"
 
 
 class Documents:
@@ -80,9 +95,10 @@ class Documents:
         self._computation = computation
         self._nested: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
         self._alike: dict[str, set[str]] = defaultdict(set)
+        self._further = listener_certificates.ByListener()
 
-    def put(self, changes: Iterable[tuple[Key, Document | None]]) -> None:
-        """Documents that are new or other than before; None for those that are gone."""
+    def put(self, changes: Iterable[tuple[Key, Document | None]], vips: Mapping[str, str]) -> None:
+        """Documents that are new or other than before; None for those that are gone. `vips`: of services among them."""
         parents = set()
         for key, document in changes:
             spec = ABSENT if document is None else document.spec
@@ -94,6 +110,10 @@ class Documents:
                 self._computation.put((key.kind, key.name), spec)
             if key.kind == "VirtualService":
                 self._put_alike(key.name, gone=document is None)
+                self._computation.put((VIP, key.name), ABSENT if document is None else vips.get(key.name, ABSENT))
+            if key.kind == listener_certificates.KIND:
+                for place, arns in self._further.put(key.name, spec):
+                    self._computation.put((listener_certificates.FURTHER, place), arns or ABSENT)
         for kind, parent in parents:
             children = self._nested[kind, parent]
             self._computation.put((kind, parent), dict(children) if children else ABSENT)

@@ -1,9 +1,9 @@
 """tcp: to which nodes connections to a port of a virtual service go.
 
 Connections name no host and no path, so the first tcp route of a port by priority has all of them. A port of a router
-that no tcp route is for takes no connections, rather than taking and closing them. Until services have addresses of
-their own a caller tells them apart by the port alone, as it did in App Mesh (appmesh.md §5, #195): of two with one
-port, the first by name has it.
+that no tcp route is for takes no connections, rather than taking and closing them. Where a proxy cannot bind services'
+own addresses (`isthmus.ir.addresses`), a caller tells them apart by the port alone, as it did in App Mesh (appmesh.md
+§5, #195): of two with one port, the first by name has it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -73,9 +73,9 @@ def claims(services: Mapping[str, Sequence[TcpPort]]) -> tuple[Claim, ...]:
     return tuple(taken[port] for port in sorted(taken))
 
 
-def called(claimed: Iterable[Claim]) -> tuple[tuple[str, int], ...]:
+def called(ports: Iterable[TcpPort]) -> tuple[tuple[str, int], ...]:
     """Every (node, port) that connections are led to, sorted, those of weight 0 too."""
-    return tuple(sorted({(t.node, t.port) for claim in claimed for t in claim.port.targets}))
+    return tuple(sorted({(t.node, t.port) for port in ports for t in port.targets}))
 
 
 def _is_for(route: TcpRoute, port: int) -> bool:

@@ -30,15 +30,18 @@ def of_node(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective
 
 
 def _had(port: int, by: str) -> str:
-    return f"connections to port {port} go to virtual service {by}: TCP services are told apart by their port"
+    rest = "proxies that share their host (no `vips` in the instances file) tell TCP services apart by their port"
+    return f"connections to port {port} go to virtual service {by}, unless they are for its own address: {rest}"
 
 
 def _unreached(port: int, own: set[int]) -> str | None:
     """Redirection (App Mesh's image) leads such connections past this; a listener beside the application cannot be."""
     if port in own:
-        return f"port {port} is the node's own, so connections to it reach its application, unless they are redirected"
+        rest = "unless they are redirected or for the service's own address"
+        return f"port {port} is the node's own, so connections to it reach its application, {rest}"
     if port == OUTBOUND_PORT:
-        return f"port {port} is where proxies take HTTP, unless an instance says another"
+        rest = "unless an instance says another, or they are for the service's own address"
+        return f"port {port} is where proxies take HTTP, {rest}"
     return None
 
 

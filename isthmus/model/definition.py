@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from isthmus.model.document import META, Document, Key, Tags, parse_named
 from isthmus.model.kinds.mesh import MeshSpec
 from isthmus.model.reading import Findings, read, refuse_unstorable
 from isthmus.model.structure import Many, Maybe, Name, Structure
+from isthmus.model.vips import is_range
 
 Account = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 
@@ -25,6 +26,9 @@ class Settings(Structure):
     """Which services other clusters may call. Default: all."""
     strategy: Maybe[Literal["immediate", "staged"]] = None
     """Whether a rollout goes to all clusters at once or in waves. Default: immediate."""
+    vips: Maybe[Annotated[str, AfterValidator(is_range)]] = None
+    """From which IPv4 range virtual services get their addresses. Default: 127.128.0.0/10. Another range is for those
+    that are made after it is set: an address never moves under its callers."""
     shared_with: Maybe[Many[Account]] = None
     """Which of the org's other accounts may use the mesh through App Mesh's interface. Default: all of them."""
 

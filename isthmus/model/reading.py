@@ -34,6 +34,8 @@ CODES: Mapping[str, tuple[str, str]] = {
     "too_long": ("too_long", "must have at most {max_length} items"),
     "literal_error": ("not_one_of", "must be {expected}"),
     "string_pattern_mismatch": ("pattern_mismatch", "must match {pattern}"),
+    "range_not_network": ("not_a_network", "{why}"),
+    "range_not_free": ("reserved_network", "{why}"),
     "exactly_one_member": ("exactly_one_member", "must have exactly one of {names}"),
 }
 """pydantic's error type → our code and what we say, with pydantic's context."""

@@ -81,6 +81,8 @@ class Stored:
     created_at: datetime
     updated_at: datetime
     owner: str | None = None
+    vip: str | None = None
+    """The address of a virtual service."""
 
 
 def must_match(what: str, expected: Expected | None, current: int | None) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from isthmus.rollout.verdicts import Counts, Standing, total
 from isthmus.store import tables
+from isthmus.store.snapshots import managed
 from isthmus.xds.origins import Known, origin, told
 from isthmus.xds.snapshot import NOTHING, Manifest, Phase
 
@@ -75,10 +76,19 @@ class Deliveries:
             version=manifest.version,
             manifest=manifest.text(),
             expected=state == "live",
+            managed=list(managed(self._session, self._org, manifest)),
         )
         self._session.add(row)
         self._session.flush()
         return row
+
+    @staticmethod
+    def managed_of_all(session: Session, org: UUID, cluster: UUID) -> frozenset[str]:
+        """The ARNs that a cluster's newest deliveries name, of every mesh: what it may have the keys of."""
+        row = tables.Delivery
+        mine = select(row.managed).where(row.org_id == org, row.cluster_id == cluster)
+        each = mine.ext(distinct_on(row.mesh_id)).order_by(row.mesh_id, row.sequence.desc())
+        return frozenset(arn for listed in session.scalars(each) for arn in listed)
 
     @staticmethod
     def deleted(session: Session, org: UUID, meshes: Sequence[UUID]) -> Sequence[UUID]:

@@ -107,7 +107,21 @@ def document_of(row: Row[Any]) -> Document:
 
 def stored_of(row: Row[Any]) -> Stored:
     """A row's document with what we say of it."""
-    return Stored(document_of(row), row.from_revision, row.version, row.uid, row.created_at, row.updated_at, row.owner)
+    return stored(document_of(row), row._asdict())
+
+
+def stored(document: Document, row: Mapping[str, Any]) -> Stored:
+    """A document with what its row says of it."""
+    return Stored(
+        document,
+        row["from_revision"],
+        row["version"],
+        row["uid"],
+        row["created_at"],
+        row["updated_at"],
+        row["owner"],
+        row["vip"] and str(row["vip"]),
+    )
 
 
 class Documents:
@@ -162,14 +176,18 @@ class Documents:
         )
 
     def begin(
-        self, contents: Iterable[Content], before: Standing, revision: int, now: datetime
+        self, contents: Iterable[Content], before: Standing, revision: int, now: datetime, vips: Mapping[str, str]
     ) -> Iterable[dict[str, Any]]:
-        """These contents stand from `revision` on, after the rows of `before`, which are ended already. Their rows."""
+        """These contents stand from `revision` on, after the rows of `before`, which are ended already. Their rows.
+
+        `vips`: of the virtual services among them, by name.
+        """
         mine = {"org_id": self._org, "mesh_id": self._mesh}
         rows, named = [], []
         for content in contents:
             source = {"kind": content.key.kind, "key": content.key.text}
-            rows.append(mine | source | _row(content, before.get(content.key), revision, now))
+            vip = vips.get(content.key.name) if content.key.kind == "VirtualService" else None
+            rows.append(mine | source | _row(content, before.get(content.key), revision, now) | {"vip": vip})
             named += [mine | source | {"to_kind": to.kind, "to_key": to.text} for to in sorted(content.refers)]
         for table, values in ((_ROW, rows), (tables.Reference, named)):
             if values:
@@ -184,16 +202,15 @@ class Documents:
 
 
 def _row(content: Content, before: Row[Any] | None, revision: int, now: datetime) -> dict[str, Any]:
-    """App Mesh's metadata is carried over; tags alone are no new version of a thing."""
+    """All but the address. App Mesh's metadata is carried over; tags alone are no new version of a thing."""
     said = {"from_revision": revision, "spec": content.spec, "tags": content.tags, "digest": content.digest}
     if before is None:
-        new = {"uid": uuid4(), "version": 1, "vip": None, "owner": content.owner}
+        new = {"uid": uuid4(), "version": 1, "owner": content.owner}
         return said | new | {"created_at": now, "updated_at": now}
     same = before.spec == content.spec
     return said | {
         "uid": before.uid,
         "version": before.version + (0 if same else 1),
-        "vip": before.vip,
         "owner": before.owner,
         "created_at": before.created_at,
         "updated_at": before.updated_at if same else now,

@@ -8,6 +8,7 @@ deliveries) until the write ends.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from ipaddress import IPv4Network
 from typing import Any
 from uuid import UUID
 
@@ -20,9 +21,10 @@ from isthmus.model.check import references
 from isthmus.model.definition import Definition, Settings
 from isthmus.model.document import Document, Key
 from isthmus.model.kinds.mesh import MeshSpec
+from isthmus.model.vips import network
 from isthmus.store import tables
 from isthmus.store.changes import ABSENT, ANY, Accepted, At, Change, Expected, Stored, must_match
-from isthmus.store.documents import SETTINGS, Content, Documents, Standing, document_of, stored_of
+from isthmus.store.documents import SETTINGS, Content, Documents, Standing, document_of, stored, stored_of
 from isthmus.store.outcome import (
     compared,
     refuse_broken,
@@ -31,8 +33,10 @@ from isthmus.store.outcome import (
     refuse_misplaced,
     survives_omission,
 )
+from isthmus.store.plaintext import Modes, Plaintext
 from isthmus.store.promises import Promises
 from isthmus.store.quotas import Quotas
+from isthmus.store.vips import Vips
 
 __all__ = ["ABSENT", "ANY", "Accepted", "At", "Change", "Expected", "Revisions", "Stored", "quiet"]
 
@@ -46,14 +50,15 @@ class Revisions:
     def __init__(self, session: Session, org: UUID, mesh: UUID, held: tables.Mesh | None = None) -> None:
         self._session, self._org, self._mesh = session, org, mesh
         self._documents = Documents(session, org, mesh)
+        self.vips = Vips(session, org, mesh)
         self._held = held
         self._read: dict[Key, Row[Any] | None] = {}
 
     def apply(self, changes: Sequence[Change], *, author: str, reason: str, now: datetime) -> Accepted:
         """Make all changes in one revision, or none if they change nothing.
 
-        Raises StaleRevision, NotFound (delete of what is not there), InUse, QuotaExceeded, Invalid; then nothing is
-        changed.
+        Raises StaleRevision, NotFound (delete of what is not there), InUse, PlaintextInUse, QuotaExceeded,
+        VipsExhausted and Invalid; then nothing is changed.
         """
         mesh = self.hold()
         refuse_misplaced(changes, mesh.name)
@@ -70,6 +75,7 @@ class Revisions:
         refuse_in_use(deletes, outcome)
         refuse_broken(real, mesh.name, outcome)
         self._refuse_unknown_clusters({c.key: c.pointer for c in real if c.op == "put"})
+        self._refuse_cut_off([c for c in real if c.key.kind == "Transport"], mesh.name, before)
         contents = [Content.of(c.document, c.owner) for c in real if isinstance(c.document, Document)]
         accepted = self._write(mesh, contents, deletes, before, author=author, reason=reason, now=now)
         return replace(accepted, stored={**same, **accepted.stored})
@@ -79,8 +85,8 @@ class Revisions:
     ) -> Accepted:
         """Bring the mesh to a whole definition in one revision that writes only the differences.
 
-        What is not listed is deleted, but for attachments, placements and bindings. A mesh's ETag is its head. Raises
-        StaleRevision and Invalid (pointers into the definition).
+        What is not listed is deleted, but for documents that last (`kinds/topology.py`). A mesh's ETag is its head.
+        Raises StaleRevision, PlaintextInUse and Invalid (pointers into the definition).
         """
         mesh = self.hold()
         if definition.name != mesh.name:
@@ -96,7 +102,13 @@ class Revisions:
         kept = {key: document_of(row) for key, row in before.items() if key not in wanted and key not in deletes}
         documents = {**definition.documents, **kept}
         refuse_broken_whole(replace(definition, documents=documents), changed)
-        self._refuse_unknown_clusters({k: f"/resources/{i}" for i, k in enumerate(documents) if k in changed})
+        at = {key: f"/resources/{i}" for i, key in enumerate(documents) if key in changed}
+        self._refuse_unknown_clusters(at)
+        was, will = _modes(mesh.name, before), Modes.of(definition.settings.transport, documents)
+        if will != was:
+            said = {key.name: f"{pointer}/spec/mode" for key, pointer in at.items() if key.kind == "Transport"}
+            found = Plaintext(self._session, self._org, self._mesh)
+            found.refuse(was, will, lambda node: said.get(node, "/settings/transport"))
         return self._write(mesh, contents, deletes, before, author=author, reason=reason, now=now)
 
     def end(self, *, author: str, reason: str, now: datetime) -> Accepted:
@@ -197,6 +209,15 @@ class Revisions:
         if wrong:
             raise Invalid(wrong)
 
+    def _refuse_cut_off(self, transports: Sequence[Change], mesh: str, before: Standing) -> None:
+        """What the mesh says is looked up only where a node's own word changes."""
+        if not transports:
+            return
+        said = Modes.of(None, {c.key: c.document for c in transports if isinstance(c.document, Document)})
+        was = _modes(mesh, {**before, **self._documents.of_keys([Key(SETTINGS, mesh)])})
+        at = {c.key.name: f"{c.pointer}/spec/mode" if c.op == "put" else c.pointer for c in transports}
+        Plaintext(self._session, self._org, self._mesh).refuse(was, replace(said, mesh=was.mesh), at.__getitem__)
+
     def _write(
         self,
         mesh: tables.Mesh,
@@ -213,7 +234,8 @@ class Revisions:
         written = deletes | {content.key for content in contents}
         self._read.clear()
         self._documents.end([key for key in written if key in before], number)
-        rows = self._documents.begin(contents, before, number, now)
+        vips = self._vips(contents, before, now)
+        rows = self._documents.begin(contents, before, number, now, vips)
         made = [content.key for content in contents if content.key not in before]
         Quotas(self._session, self._org).refuse_more_objects(self._mesh, made, _more_backends(contents, before))
         due_at = self._due(mesh.head, now)
@@ -235,6 +257,21 @@ class Revisions:
         Promises(self._session, self._org).make("compile", arguments, once=once, due_at=due_at)
         return Accepted(number, changed, _stored(contents, rows))
 
+    def _vips(self, contents: Sequence[Content], before: Standing, now: datetime) -> Mapping[str, str]:
+        """The addresses of the virtual services that are written: those they have, or else new ones."""
+        services = [content.key for content in contents if content.key.kind == "VirtualService"]
+        if not services:
+            return {}
+        had = {key.name: str(before[key].vip) for key in services if key in before and before[key].vip is not None}
+        made = [key.name for key in services if key.name not in had]
+        return {**had, **(self.vips.give(made, self._range(contents), now) if made else {})}
+
+    def _range(self, contents: Sequence[Content]) -> IPv4Network:
+        """From where new addresses are taken."""
+        said = [content.spec for content in contents if content.key.kind == SETTINGS]
+        said += [row.spec for row in self._documents.standing(tables.ResourceVersion.kind == SETTINGS).values()]
+        return network(said[0].get("vips") if said else None)
+
     def _due(self, head: int, now: datetime) -> datetime | None:
         """When the change that comes after `head` is to be compiled, in database time; None is at once."""
         row = tables.Revision
@@ -255,15 +292,7 @@ def quiet(previous: datetime, now: datetime) -> timedelta:
 def _stored(contents: Sequence[Content], rows: Iterable[Mapping[str, Any]]) -> Mapping[Key, Stored]:
     """The rows just written, as they would be read. The mesh's settings are no document."""
     return {
-        content.key: Stored(
-            content.document,
-            row["from_revision"],
-            row["version"],
-            row["uid"],
-            row["created_at"],
-            row["updated_at"],
-            row["owner"],
-        )
+        content.key: stored(content.document, row)
         for content, row in zip(contents, rows, strict=True)
         if content.document is not None
     }
@@ -300,6 +329,13 @@ def _contents(definition: Definition) -> Iterable[Content]:
 def _documents(rows: Standing) -> dict[Key, Document]:
     """All but what is said of the mesh itself."""
     return {key: document_of(row) for key, row in rows.items() if key.kind not in {"Mesh", SETTINGS}}
+
+
+def _modes(mesh: str, rows: Standing) -> Modes:
+    """What these rows say of transport."""
+    settings = rows.get(Key(SETTINGS, mesh))
+    own = {key: row for key, row in rows.items() if key.kind == "Transport"}
+    return Modes.of(settings.spec.get("transport") if settings else None, _documents(own))
 
 
 def _told(written: Iterable[Key]) -> tuple[Key, ...]:

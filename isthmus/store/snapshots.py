@@ -4,12 +4,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import null, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from isthmus.errors import NotFound
 from isthmus.store import tables
+from isthmus.xds.managed import arns_of
 from isthmus.xds.snapshot import Manifest, Resource, Type
 
 
@@ -72,7 +73,14 @@ class Snapshots:
     def add(self, resources: Sequence[Resource]) -> None:
         """Store bodies, each once."""
         rows = [
-            {"org_id": self._org, "version": r.ref.version, "type": r.type, "name": r.name, "body": r.body}
+            {
+                "org_id": self._org,
+                "version": r.ref.version,
+                "type": r.type,
+                "name": r.name,
+                "body": r.body,
+                "managed": sorted(arns_of(r)) or null(),
+            }
             for r in resources
         ]
         if rows:
@@ -95,3 +103,12 @@ def bodies(session: Session, org: UUID, versions: Sequence[str]) -> Sequence[tab
     """The org's resource bodies of these versions; those it does not have are left out."""
     body = tables.ResourceBody
     return session.scalars(select(body).where(body.org_id == org, body.version.in_(versions))).all()
+
+
+def managed(session: Session, org: UUID, manifest: Manifest) -> Sequence[str]:
+    """The ARNs of the managed certificates and authorities that any resource of a manifest names, sorted."""
+    body = tables.ResourceBody
+    naming = session.execute(select(body.version, body.managed).where(body.org_id == org, body.managed.is_not(None)))
+    listed = {row.version: row.managed or [] for row in naming}
+    named = manifest.versions() & listed.keys() if listed else ()
+    return sorted({arn for version in named for arn in listed[version]})

@@ -309,15 +309,19 @@ class Replica(Base):
 
 
 class ResourceBody(Base):
-    """The body of a compiled resource, by its version."""
+    """The body of a compiled resource, by its version; `managed`: the ARNs that it names, null for none."""
 
     __tablename__ = "resource_bodies"
-    __table_args__ = (_under("orgs", "org_id"),)
+    __table_args__ = (
+        _under("orgs", "org_id"),
+        Index("resource_bodies_managed", "org_id", "version", postgresql_where=text("managed IS NOT NULL")),
+    )
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[str] = mapped_column(primary_key=True)
     type: Mapped[str]
     name: Mapped[str]
     body: Mapped[bytes]
+    managed: Mapped[list[Any] | None]
 
 
 class Snapshot(Base):
@@ -361,7 +365,7 @@ class Delivery(Base):
     `views` is `{replica: {view: {version, connected, acked, lost, stragglers, nacks, last_ack}}}`, because every
     replica of an agent counts its own proxies. The row of a (mesh, cluster) with the highest sequence is what the
     cluster is to have now; `expected` is whether the cluster was live when it was offered, so that its silence holds
-    the rollout up.
+    the rollout up. `managed`: the ARNs of the managed certificates and authorities that what is offered names.
     """
 
     __tablename__ = "deliveries"
@@ -379,6 +383,7 @@ class Delivery(Base):
     version: Mapped[str]
     manifest: Mapped[str]
     expected: Mapped[bool]
+    managed: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
     views: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     offered_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
     sent_at: Mapped[datetime | None]
@@ -422,6 +427,96 @@ class Quota(Base):
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[int] = mapped_column(Integer)
+
+
+class CertificateAuthority(Base):
+    """A managed authority: whom clients trust, and who signs requested certificates if its key is ours.
+
+    `roots`: PEM. `sealed_key`: of the first root; null where the roots were brought along.
+    """
+
+    __tablename__ = "certificate_authorities"
+    __table_args__ = (
+        _under("accounts", "org_id", "account_id"),
+        Index("certificate_authorities_arn", "org_id", "arn", unique=True),
+    )
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[str]
+    region: Mapped[str]
+    arn: Mapped[str]
+    name: Mapped[str]
+    roots: Mapped[bytes]
+    sealed_key: Mapped[bytes | None]
+    not_after: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class Certificate(Base):
+    """A managed certificate: requested, imported or acme. `generation` grows with every chain it has had.
+
+    `chain` (PEM, leaf first) and `sealed_key` are null until it is issued, and stay while it is renewed. `pending` is
+    what an ACME order that is under way must remember: its URL and its request, the key sealed.
+    """
+
+    __tablename__ = "certificates"
+    __table_args__ = (
+        _under("accounts", "org_id", "account_id"),
+        Index("certificates_arn", "org_id", "arn", unique=True),
+        Index("certificates_authority", "org_id", "authority_id"),
+    )
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[str]
+    region: Mapped[str]
+    arn: Mapped[str]
+    source: Mapped[str]
+    domains: Mapped[list[Any]]
+    authority_id: Mapped[UUID | None]
+    life: Mapped[int | None] = mapped_column(Integer)
+    directory: Mapped[str | None]
+    state: Mapped[str]
+    reason: Mapped[str] = mapped_column(server_default=text("''"))
+    failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    pending: Mapped[dict[str, Any] | None]
+    pending_key: Mapped[bytes | None]
+    chain: Mapped[bytes | None]
+    sealed_key: Mapped[bytes | None]
+    serial: Mapped[str | None]
+    not_before: Mapped[datetime | None]
+    not_after: Mapped[datetime | None]
+    generation: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    revision: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class AcmeAccount(Base):
+    """The org's account at an ACME authority, by the URL of its directory."""
+
+    __tablename__ = "acme_accounts"
+    __table_args__ = (_under("orgs", "org_id"),)
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    directory: Mapped[str] = mapped_column(primary_key=True)
+    url: Mapped[str]
+    sealed_key: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class AcmeChallenge(Base):
+    """What an ACME authority will ask the org's virtual gateways for (HTTP-01)."""
+
+    __tablename__ = "acme_challenges"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["org_id", "certificate_id"], ["certificates.org_id", "certificates.id"], ondelete="CASCADE"
+        ),
+    )
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    certificate_id: Mapped[UUID] = mapped_column(primary_key=True)
+    domain: Mapped[str] = mapped_column(primary_key=True)
+    token: Mapped[str]
+    answer: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
 class Beat(Base):

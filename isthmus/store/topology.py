@@ -68,6 +68,11 @@ class Topology:
             if peer.id != cluster
         ]
 
+    def said(self, mesh: UUID) -> Mapping[str, Mapping[str, Any]]:
+        """What each attached cluster says it has of a mesh, by name; one that has said nothing yet is not there."""
+        said = {s.cluster_id: s.content for s in self._summaries(mesh)}
+        return {c.name: said[c.id] for c in clusters_of(self._session, self._org, mesh) if c.id in said}
+
     def _summaries(self, mesh: UUID) -> Sequence[tables.Summary]:
         row = tables.Summary
         return self._session.scalars(select(row).where(row.org_id == self._org, row.mesh_id == mesh)).all()

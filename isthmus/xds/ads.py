@@ -23,6 +23,7 @@ from google.protobuf import any_pb2
 from isthmus.errors import IsthmusError, Kind
 from isthmus.xds.snapshot import TYPE_OF_URL, TYPE_URL, Ref, Type
 from isthmus.xds.subscription import WILDCARDS, Changes, Subscription, Wanted
+from isthmus.xds.unbound import of_these
 
 ORDER = (Type.CLUSTER, Type.ENDPOINTS, Type.SECRET, Type.EXTENSION, Type.LISTENER, Type.ROUTES)
 """In which order things are added or changed (envoy.md §3)."""
@@ -170,7 +171,9 @@ class Session:
             return False
         others = [other for other in self._types.values() if self._wanting(other)]
         return any(
-            other.refused or other.changed(self._wanting(other)) if other.known else other.kind in _REFERRING
+            other.refused.keys() - other.unbound or other.changed(self._wanting(other))
+            if other.known
+            else other.kind in _REFERRING
             for other in others
         )
 
@@ -234,12 +237,23 @@ class Session:
         return tuple(Nack(k, n, *r) for k, s in self._types.items() for n, r in sorted(s.refused.items()))
 
     def proven(self, expected: Iterable[Ref]) -> bool:
-        """Whether Envoy has accepted each of these, and holds no cluster or listener that should be gone."""
+        """Whether Envoy has accepted each of these, and holds no cluster or listener that should be gone.
+
+        A listener that its host does not let it bind counts as accepted, and so does what is not asked for without it.
+        """
         if self._wanted is None or not self._types[Type.CLUSTER].known:
             return False
         wild = [self._types[kind] for kind in WILDCARDS]
         leftovers = any(s.gone(self._wanting(s)) or s.acked.keys() - self._wanting(s) for s in wild)
-        return not leftovers and all(self._types[Type(r.type)].has(r.name, r.version) for r in expected)
+        return not leftovers and all(
+            self._types[Type(r.type)].has(r.name, r.version) or self._excused(r) for r in expected
+        )
+
+    def _excused(self, ref: Ref) -> bool:
+        subscription, unbound = self._types[Type(ref.type)], self._types[Type.LISTENER].unbound
+        if ref.type == Type.LISTENER:
+            return ref.name in unbound and subscription.refused[ref.name].version == ref.version
+        return ref.name not in subscription.names and of_these(ref, unbound)
 
 
 def _as_field(name: str) -> bytes:

@@ -15,8 +15,9 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from isthmus.ir.mesh import GatewayListener, HealthCheck, Listener, Node, Outlier, Pool, Protocol
+from isthmus.ir.transport import Calling
 from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP
-from isthmus.xds import health, names, tls
+from isthmus.xds import app_mesh_tls, health, names, tls
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
@@ -63,7 +64,7 @@ _ONE_AT_A_TIME = _http2(streams=1)
 
 
 def wire(protocol: Protocol, *, permissive: bool) -> Wire:
-    """HTTP/2, but HTTP/1.1 for `http` where the mesh is permissive, and bytes as they are for `tcp`.
+    """HTTP/2, but HTTP/1.1 for `http` where the called node is permissive, and bytes as they are for `tcp`.
 
     There an endpoint may be an application without a proxy, which speaks HTTP/1.1 only, and Envoy knows one protocol
     per backend, not per endpoint.
@@ -82,17 +83,28 @@ _KEEPALIVE = address_pb2.TcpKeepalive(
 """Nothing else notices that a connection's other end is gone: about a minute, where Linux alone takes 12."""
 
 
-def backend(node: Node, listener: Listener, *, permissive: bool) -> Resource:
+def backend(
+    node: Node, listener: Listener, *, permissive: bool, secured: Calling | None = None, service: str | None = None
+) -> Resource:
     """A port of a node as its clients see it. The transport is each endpoint's own; TLS where it says none.
+
+    `secured`: App Mesh's TLS instead of the mesh's own, or of plaintext. `service`: the only one that calls this way.
 
     An instance that is ejected keeps its TCP connections: it may be one that only takes no more, and ending those that
     it has taken would cost their callers what they are in the middle of. One that is gone is noticed by keepalive.
     """
     out = cluster_pb2.Cluster()
     out.CopyFrom(_like(listener.protocol, listener.outlier, listener.check, permissive=permissive))
-    out.name = names.backend(node.name, listener.port)
+    out.name = names.backend(node.name, listener.port, service)
     out.alt_stat_name = names.stat(out.name)
-    out.transport_socket.CopyFrom(tls.upstream(node.identities, wire(listener.protocol, permissive=permissive).alpn))
+    alpn = wire(listener.protocol, permissive=permissive).alpn
+    if secured is not None and secured.proxied:
+        out.transport_socket.CopyFrom(app_mesh_tls.upstream(secured, alpn))
+    else:
+        out.transport_socket.CopyFrom(tls.upstream(node.identities, alpn))
+    if secured is not None and secured.bare:
+        del out.transport_socket_matches[:]
+        out.transport_socket_matches.append(app_mesh_tls.without_proxy(secured, alpn))
     return _resource(out)
 
 

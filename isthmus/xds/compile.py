@@ -17,6 +17,7 @@ from isthmus.ir.mesh import Ineffective
 from isthmus.ir.resolve import resolve
 from isthmus.ir.said import Documents, Said
 from isthmus.ir.surroundings import Surroundings
+from isthmus.model import vips
 from isthmus.model.definition import Definition, Settings
 from isthmus.model.document import Document
 from isthmus.model.key import Key
@@ -38,10 +39,19 @@ class Compiled(NamedTuple):
 
 
 def compile_mesh(definition: Definition, around: Surroundings, cluster: str) -> Compiled:
-    """A definition that has passed `model.check`, for one cluster. The same input gives the same bytes."""
+    """A definition that has passed `model.check`, for one cluster, with addresses that nobody else has a say in.
+
+    The same input gives the same bytes.
+    """
     compiler = Compiler(Ground.of(definition, around), cluster)
-    compiler.change(definition.documents)
+    compiler.change(definition.documents, offline_vips(definition))
     return compiler.compiled
+
+
+def offline_vips(definition: Definition) -> Mapping[str, str]:
+    """What a definition's virtual services have for addresses where no store has given them any."""
+    services = (key.name for key in definition.documents if key.kind == "VirtualService")
+    return vips.offline(services, definition.settings.vips)
 
 
 @dataclass(frozen=True)
@@ -103,9 +113,12 @@ class Compiler:
         if self._ir.here:
             self._begin()
 
-    def change(self, documents: Mapping[Key, Document | None]) -> Changed:
-        """Documents that are new or other than before, and None for those that are gone. Not attachments: ground."""
-        self._documents.put(documents.items())
+    def change(self, documents: Mapping[Key, Document | None], vips: Mapping[str, str]) -> Changed:
+        """Documents that are new or other than before, and None for those that are gone. Not attachments: ground.
+
+        `vips`: the addresses of the virtual services among them, by name.
+        """
+        self._documents.put(documents.items(), vips)
         roots = {root: document is not None for key, document in documents.items() for root in self._roots(key)}
         for reached in self._computation.reached():
             assert isinstance(reached, Root), "nothing else is asked for from outside"

@@ -5,20 +5,22 @@ is never acknowledged, and a revision would wait for it for ever. And nothing se
 because the halves of a view travel in different phases.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import extension_pb2
+from envoy.config.core.v3 import base_pb2, extension_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 
 from isthmus.xds import names
 from isthmus.xds.snapshot import AGENT_VIEW, Manifest, Parts, Ref, Resource, Snapshot, Type
 
-ASKED_FOR = frozenset({Type.ROUTES, Type.EXTENSION})
+ASKED_FOR = frozenset({Type.ROUTES, Type.EXTENSION, Type.SECRET})
 """What Envoy subscribes to by name only."""
 
 
@@ -74,6 +76,18 @@ def wanted(resource: Resource) -> tuple[Wanted, ...]:
     return tuple(read(resource.body)) if read else ()
 
 
+def asked_for(resources: Sequence[Resource]) -> list[Resource]:
+    """Without what nothing among them refers to, which a proxy that is given no more would never acknowledge."""
+    needed = {each for resource in resources for each in _said(resource)}
+    return [r for r in resources if r.type not in ASKED_FOR or (r.type, r.name) in needed]
+
+
+@lru_cache(maxsize=2**14)
+def _said(resource: Resource) -> tuple[Wanted, ...]:
+    """Kept, because all proxies of a node are given the same."""
+    return wanted(resource)
+
+
 def _wants(ref: Ref, bodies: Mapping[str, Resource], known: dict[str, tuple[Wanted, ...]]) -> tuple[Wanted, ...]:
     if ref.version not in known:
         known[ref.version] = wanted(bodies[ref.version])
@@ -82,6 +96,7 @@ def _wants(ref: Ref, bodies: Mapping[str, Resource], known: dict[str, tuple[Want
 
 def _of_listener(body: bytes) -> Iterator[Wanted]:
     for chain in listener_pb2.Listener.FromString(body).filter_chains:
+        yield from _of_socket(chain.transport_socket)
         chosen_by_sni = False
         for each in chain.filters:
             url = each.typed_config.type_url
@@ -124,14 +139,28 @@ def _of_cluster(body: bytes) -> Iterator[Wanted]:
     cluster = cluster_pb2.Cluster.FromString(body)
     family, _, rest = cluster.name.partition("/")
     if family == "node":
-        yield Wanted(Type.BACKEND, cluster.name)
+        yield Wanted(Type.BACKEND, names.any_service(cluster.name))
     elif family == "peer":
         yield Wanted(Type.PEER, rest)
+    yield from _of_socket(cluster.transport_socket)
+    for match in cluster.transport_socket_matches:
+        yield from _of_socket(match.transport_socket)
     for locality in cluster.load_assignment.endpoints:
         for endpoint in locality.lb_endpoints:
             inside = endpoint.endpoint.address.envoy_internal_address.server_listener_name
             if inside:
                 yield Wanted(Type.LISTENER, inside)
+
+
+def _of_socket(socket: base_pb2.TransportSocket) -> Iterator[Wanted]:
+    """Files; identities, bundles and managed certificates come from warden and agent, others from the tenant's SDS."""
+    for kind in (tls_pb2.DownstreamTlsContext, tls_pb2.UpstreamTlsContext):
+        if socket.typed_config.Is(kind.DESCRIPTOR):
+            said = kind.FromString(socket.typed_config.value).common_tls_context
+            roots = said.combined_validation_context.validation_context_sds_secret_config
+            for each in (*said.tls_certificate_sds_secret_configs, roots):
+                if each.sds_config.HasField("ads") and each.name.startswith(f"{names.FILE}/"):
+                    yield Wanted(Type.SECRET, each.name)
 
 
 _READERS = {

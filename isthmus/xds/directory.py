@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
 
+from isthmus.ir.families import UNSAID, Families
+from isthmus.ir.found import Discovery
 from isthmus.ir.mesh import Bound, ClusterMesh, Gateway, Node, Peer
 from isthmus.values import service_id
-from isthmus.xds import names
+from isthmus.xds import discovered, names
 from isthmus.xds.snapshot import Resource, Type
+
+PERMISSIVE = "permissive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +35,38 @@ class Facts:
     domains: Mapping[str, str] = field(default_factory=dict)
     account: str = ""
     region: str = ""
+    families: Families = UNSAID
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """A node that is placed here. `service`: its id between clusters; `ports`: (listener port, protocol) each."""
+    """A node that is placed here. `service`: its id between clusters; `ports`: (listener port, protocol) each.
+
+    `permissive`: whether it may be called in plaintext. `families`: of IP, as `isthmus.xds.dual` reads them.
+    """
 
     service: str
     ports: tuple[tuple[int, str], ...]
     exported: bool
+    permissive: bool
+    families: Families = UNSAID
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A port of a node that some proxy here may call."""
+    """A port of a node that some proxy here may call; in plaintext, too, where the node is `permissive`.
+
+    `checked`: callers ask an instance whether it is well before they call it. `discovery`: what is asked for the node's
+    instances while no cluster has bound ones; None where nothing is to be.
+    """
 
     node: str
     port: int
     service: str
     protocol: str
+    permissive: bool
+    checked: bool = False
+    discovery: Discovery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,12 @@ class Directory:
     bindings: tuple[Binding, ...] = ()
     backends: Mapping[str, Backend] = field(default_factory=dict)
     peers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    discovered: Mapping[str, Discovery] = field(init=False)
+    """The nodes that are called and have a service discovery of their own."""
+
+    def __post_init__(self) -> None:
+        said = {b.node: b.discovery for b in self.backends.values() if b.discovery is not None}
+        object.__setattr__(self, "discovered", said)
 
     @classmethod
     def read(cls, resources: Iterable[Resource]) -> Self | None:
@@ -86,12 +109,13 @@ class Directory:
         if not said.get(Type.MESH):
             return None
         (mesh,) = said[Type.MESH].values()
+        facts = _facts(mesh)
         return cls(
-            facts=_facts(mesh),
-            nodes={n: _node(v) for n, v in said.get(Type.NODE, {}).items()},
+            facts=facts,
+            nodes={n: _node(v, facts) for n, v in said.get(Type.NODE, {}).items()},
             gateways={n: tuple(v["ports"]) for n, v in said.get(Type.GATEWAY, {}).items()},
             bindings=tuple(_binding(n, v) for n, v in sorted(said.get(Type.BINDING, {}).items())),
-            backends={n: _backend(v) for n, v in said.get(Type.BACKEND, {}).items()},
+            backends={n: _backend(v, facts) for n, v in said.get(Type.BACKEND, {}).items()},
             peers={n: (v["region"], v["network"]) for n, v in said.get(Type.PEER, {}).items()},
         )
 
@@ -100,50 +124,68 @@ _READ = frozenset({Type.MESH, Type.NODE, Type.GATEWAY, Type.BINDING, Type.BACKEN
 
 
 def _facts(said: Mapping[str, Any]) -> Facts:
-    permissive = said["transport"] == "permissive"
     return Facts(
         id=UUID(said["id"]),
         name=said["name"],
         label=said["label"],
         suffix=said["suffix"],
-        permissive=permissive,
+        permissive=said["transport"] == PERMISSIVE,
         domains=said["domains"],
         account=said.get("account", ""),
         region=said.get("region", ""),
+        families=tuple(said.get("families", UNSAID)),
     )
 
 
-def _node(said: Mapping[str, Any]) -> NodeFacts:
-    return NodeFacts(said["service"], tuple((p["port"], p["protocol"]) for p in said["ports"]), said["exported"])
+def _node(said: Mapping[str, Any], mesh: Facts) -> NodeFacts:
+    ports = tuple((p["port"], p["protocol"]) for p in said["ports"])
+    families = tuple(said.get("families", mesh.families))
+    return NodeFacts(said["service"], ports, said["exported"], _permissive(said, mesh), families)
 
 
 def _binding(name: str, said: Mapping[str, Any]) -> Binding:
     return Binding(name, said.get("node"), said.get("gateway"), said["match"])
 
 
-def _backend(said: Mapping[str, Any]) -> Backend:
-    return Backend(said["node"], said["port"], said["service"], said["protocol"])
+def _backend(said: Mapping[str, Any], mesh: Facts) -> Backend:
+    permissive, checked, found = _permissive(said, mesh), said.get("checked", False), said.get("discovery", {})
+    node, port, service, protocol = (said[name] for name in ("node", "port", "service", "protocol"))
+    return Backend(node, port, service, protocol, permissive, checked, discovered.read(found))
+
+
+def _permissive(said: Mapping[str, Any], mesh: Facts) -> bool:
+    """A node's own transport; what an older compiler made does not say it: then it is the mesh's."""
+    return said["transport"] == PERMISSIVE if "transport" in said else mesh.permissive
+
+
+def _transport(*, permissive: bool) -> str:
+    return PERMISSIVE if permissive else "strict"
 
 
 def mesh(ir: ClusterMesh) -> Resource:
     """The mesh itself."""
-    said = {
+    said: dict[str, Any] = {
         "id": str(ir.id),
         "name": ir.name,
         "account": ir.account,
         "region": ir.region,
         "label": ir.label,
         "suffix": ir.suffix,
-        "transport": "permissive" if ir.permissive else "strict",
+        "transport": _transport(permissive=ir.permissive),
         "domains": dict(ir.domains),
     }
+    if ir.families:
+        said["families"] = list(ir.families)
     return Resource.json(Type.MESH, ir.label, said)
 
 
 def node(ir: ClusterMesh, placed: Node) -> Resource:
     """A node that may run here."""
     ports = [{"port": listener.port, "protocol": listener.protocol} for listener in placed.listeners]
-    said = {"service": service_id(ir.id, placed.name), "ports": ports, "exported": placed.exported}
+    said: dict[str, Any] = {"service": service_id(ir.id, placed.name), "ports": ports, "exported": placed.exported}
+    if placed.families:
+        said["families"] = list(placed.families)
+    said["transport"] = _transport(permissive=placed.permissive)
     return Resource.json(Type.NODE, placed.name, said)
 
 
@@ -159,8 +201,13 @@ def binding(bound: Bound) -> Resource:
 
 def backend(ir: ClusterMesh, called: Node, port: int) -> Resource:
     """A port of a node that some view here calls."""
-    said = {"node": called.name, "port": port, "service": service_id(ir.id, called.name)}
-    said["protocol"] = called.listener(port).protocol
+    listener, service = called.listener(port), service_id(ir.id, called.name)
+    said: dict[str, Any] = {"node": called.name, "port": port, "service": service, "protocol": listener.protocol}
+    said["transport"] = _transport(permissive=called.permissive)
+    if listener.check is not None:
+        said["checked"] = True
+    if called.discovery is not None and called.permissive:  # what is found so has no proxy before it
+        said["discovery"] = discovered.said(called.discovery)
     return Resource.json(Type.BACKEND, names.backend(called.name, port), said)
 
 

@@ -16,11 +16,11 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.network.sni_cluster.v3 import sni_cluster_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from isthmus.ir.mesh import ClusterMesh
-from isthmus.values import ALPN_GRPC, ALPN_H1, ALPN_H2, ALPN_TCP, ANY, Sni, mesh_wildcard
+from isthmus.values import ALPN_GRPC, ALPN_H1, ALPN_H2, ALPN_TCP, ANY
+from isthmus.wire import VERSIONS, Sni, Version, accepted, wildcards
 from isthmus.xds import names, slots
 from isthmus.xds.directory import Directory
-from isthmus.xds.endpoints import HEALTH, Here, LocalInstance, slots_of
+from isthmus.xds.endpoints import HEALTH, Here, LocalInstance, reached, slots_of
 from isthmus.xds.listeners import PLACEHOLDER, inspected, piped
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
@@ -35,16 +35,16 @@ The numbers, because a compile must not depend on where it runs. A client that i
 """
 
 
-def listener(ir: ClusterMesh) -> Resource:
-    """One mesh's share of the gateway's listener: a chain of its own.
+def listener(label: str, suffix: str, versions: Sequence[Version] = VERSIONS) -> Resource:
+    """One mesh's share of the gateway's listener: a chain of its own, for names in the versions that are accepted.
 
     How long a connection may be idle is for its two ends to say; one whose end is gone is found by keepalive. gRPC
     without a proxy cannot offer an ALPN of ours; the backends are the same for it: ports with a proxy before them.
     """
-    name = names.east_west_chain(ir.label)
+    name = names.east_west_chain(label)
     match = listener_components_pb2.FilterChainMatch(
         transport_protocol="tls",
-        server_names=[mesh_wildcard(ir.id, ir.suffix)],
+        server_names=wildcards(label, suffix, versions),
         application_protocols=[ALPN_H2, ALPN_H1, ALPN_TCP, ALPN_GRPC],
     )
     by_sni = listener_components_pb2.Filter(
@@ -64,10 +64,12 @@ def merged(listeners: Iterable[Resource]) -> Resource:
     return _resource(out)
 
 
-def backends(instances: Sequence[LocalInstance], directory: Directory, here: Here) -> Iterator[Resource]:
+def backends(
+    instances: Sequence[LocalInstance], directory: Directory, here: Here, versions: Sequence[Version] = VERSIONS
+) -> Iterator[Resource]:
     """One backend per exported slot and port, and one per node and port for callers above the slot cap.
 
-    The name of a backend is the SNI it is picked by.
+    The name of a backend is the SNI it is picked by; so each has one in every version that is accepted.
     """
     anyone: dict[Sni, list[endpoint_components_pb2.LbEndpoint]] = defaultdict(list)
     said: dict[Sni, str] = {}
@@ -76,15 +78,18 @@ def backends(instances: Sequence[LocalInstance], directory: Directory, here: Her
         shared = Sni(ANY, sni.port, sni.service, sni.mesh)
         anyone[shared].append(endpoint)
         said[shared] = instance.node
-        yield _backend(sni, f"{names.backend(instance.node, sni.port)}/{sni.slot}", [endpoint], directory)
+        stat = f"{names.backend(instance.node, sni.port)}/{sni.slot}"
+        yield from (_backend(name, stat, [endpoint]) for name in _called(sni, directory, versions))
     for sni, endpoints in anyone.items():
-        yield _backend(sni, f"{names.backend(said[sni], sni.port)}/{ANY}", endpoints, directory)
+        stat = f"{names.backend(said[sni], sni.port)}/{ANY}"
+        yield from (_backend(name, stat, endpoints) for name in _called(sni, directory, versions))
 
 
-def _backend(
-    sni: Sni, stat: str, endpoints: Iterable[endpoint_components_pb2.LbEndpoint], directory: Directory
-) -> Resource:
-    name = sni.text(directory.facts.suffix)
+def _called(sni: Sni, directory: Directory, versions: Sequence[Version]) -> Iterator[str]:
+    return (sni.text(directory.facts.suffix, version) for version in accepted(versions))
+
+
+def _backend(name: str, stat: str, endpoints: Iterable[endpoint_components_pb2.LbEndpoint]) -> Resource:
     out = cluster_pb2.Cluster(
         name=name,
         alt_stat_name=names.stat(stat),
@@ -100,8 +105,7 @@ def _endpoint(instance: LocalInstance, port: int) -> endpoint_components_pb2.LbE
     out = endpoint_components_pb2.LbEndpoint(
         health_status=HEALTH[instance.health], load_balancing_weight=UInt32Value(value=max(instance.weight, 1))
     )
-    out.endpoint.address.socket_address.address = instance.address
-    out.endpoint.address.socket_address.port_value = port
+    out.endpoint.CopyFrom(reached(instance, port))
     return out
 
 

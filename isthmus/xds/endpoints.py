@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import groupby
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -25,10 +26,14 @@ from envoy.config.core.v3 import base_pb2, health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from isthmus.values import ANY, Sni, service_id, slot_id
-from isthmus.xds import names
+from isthmus.hostport import parted
+from isthmus.ir.families import UNSAID, Families
+from isthmus.values import ANY, service_id, slot_id
+from isthmus.wire import Sni, Version, spoken
+from isthmus.xds import dual, names
 from isthmus.xds.directory import Backend, Directory, Facts
 from isthmus.xds.joined import field, numbers
+from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import Resource, Type
 
 Health = Literal["healthy", "unhealthy", "draining"]
@@ -49,8 +54,11 @@ PLAINTEXT = "plaintext"
 class LocalInstance:
     """A running copy of a node, or of a virtual gateway, in this cluster.
 
-    `ports`: listener port → the proxy's inbound port (a gateway's: the port it binds); a port that is not in it has no
-    proxy before it. `address`: an IP address, of the application and the proxy alike.
+    `ports`: listener port → the proxy's inbound port (a gateway's: the port it binds). As an endpoint it has those
+    where a proxy was seen to stand: any other port is called in plaintext or not at all. `address`: an IP address, of
+    the application and the proxy alike; `also`: one of the other family. `families`: those that the node, or its mesh,
+    wants (`isthmus.xds.dual`). `arriving`: those of the ports whose proxy was seen just now; until its callers have had
+    the time to ask it whether it is well they may go on as before, or they would have nobody to call.
     """
 
     name: str
@@ -60,6 +68,14 @@ class LocalInstance:
     zone: str = ""
     health: Health = "healthy"
     weight: int = 1
+    arriving: frozenset[int] = frozenset()
+    also: str = ""
+    families: Families = UNSAID
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """All that it has."""
+        return (self.address, self.also) if self.also else (self.address,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +104,10 @@ class RemoteNode:
 
 @dataclass(frozen=True, slots=True)
 class RemoteCluster:
-    """Another cluster of the mesh. `gateways`: `IP:port` each (the agent resolves names); `state` as its leases say."""
+    """Another cluster of the mesh. `gateways`: `IP:port` each (the agent resolves names); `state` as its leases say.
+
+    `spoken`: the version of SNI in which its gateways are asked.
+    """
 
     name: str
     region: str
@@ -96,6 +115,12 @@ class RemoteCluster:
     state: State = "live"
     gateways: tuple[str, ...] = ()
     nodes: Mapping[str, RemoteNode] = dataclasses.field(default_factory=dict)
+    spoken: Version = spoken()  # noqa: RUF009 - a constant
+
+    def has(self, node: str) -> bool:
+        """Whether it exports instances of a node."""
+        known = self.nodes.get(node)
+        return known is not None and bool(known.slots or known.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +135,11 @@ class Here:
 
 
 class Topology(NamedTuple):
-    """All that is known of one mesh's instances."""
+    """All that is known of one mesh's instances. `resolved`: what nodes' own service discovery says, by node."""
 
     local: Sequence[LocalInstance] = ()
     remote: Sequence[RemoteCluster] = ()
+    resolved: Mapping[str, Resolved] = MappingProxyType({})
 
 
 class _Place(NamedTuple):
@@ -136,7 +162,7 @@ def endpoints(directory: Directory, topology: Topology, here: Here) -> Mapping[s
         local[instance.node].append(instance)
     remote = [cluster for cluster in topology.remote if cluster.state != "dead"]
     out = [
-        _assignment(name, _of_backend(b, mesh, Topology(local[b.node], remote), here))
+        _assignment(name, _of_backend(b, mesh, Topology(local[b.node], remote, topology.resolved), here))
         for name, b in directory.backends.items()
     ]
     by_name = {cluster.name: cluster for cluster in topology.remote}
@@ -147,6 +173,13 @@ def endpoints(directory: Directory, topology: Topology, here: Here) -> Mapping[s
 def nothing(name: str) -> Resource:
     """No endpoints: what a backend gets that nothing is known of, because Envoy would wait 15 s for an answer."""
     return _assignment(name, ())
+
+
+def renamed(assignment: Resource, name: str) -> Resource:
+    """The same endpoints for another backend."""
+    message = endpoint_pb2.ClusterLoadAssignment.FromString(assignment.body)
+    message.cluster_name = name
+    return Resource(assignment.type, name, message.SerializeToString(deterministic=True))
 
 
 def app_endpoints(port: int, address: str) -> Resource:
@@ -161,21 +194,37 @@ def _of_backend(backend: Backend, mesh: Facts, topology: Topology, here: Here) -
         yield from _local(instance, backend, mesh, here)
     for cluster in topology.remote:
         yield from _remote(cluster, backend, mesh, here)
+    resolved = topology.resolved.get(backend.node)
+    if resolved is not None and not topology.local and not any(c.has(backend.node) for c in topology.remote):
+        yield from _resolved(resolved, backend, here)
+
+
+def _resolved(resolved: Resolved, backend: Backend, here: Here) -> Iterator[_Placed]:
+    """Addresses of a node without instances: in plaintext, and never where they may be of another cluster's."""
+    for address in resolved.addresses:
+        out = _weighed(_at(address.ip, backend.port, resolved.hostname), address.health, 1)
+        out.metadata.CopyFrom(_PLAINTEXT)
+        place = _Place(0, here.region, here.cluster, "")
+        yield place, out if address.health == "healthy" else _unasked(out)
 
 
 def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
-    """Directly: through its proxy where it has one for this port, else in plaintext where the mesh allows it."""
+    """Directly: through its proxy where it has one for this port, else in plaintext where the node allows it."""
     place = _Place(0, here.region, here.cluster, instance.zone)
     port = instance.ports.get(backend.port)
     if port is not None:
         slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
-        out = _weighed(_at(instance.address, port, _sni(slot, backend, mesh)), instance.health, instance.weight)
-    elif mesh.permissive:
-        out = _weighed(_at(instance.address, backend.port), instance.health, instance.weight)
+        yield place, _judged(reached(instance, port, _sni(slot, backend, mesh)), instance)
+    if backend.permissive and (port is None or (backend.checked and backend.port in instance.arriving)):
+        out = _judged(reached(instance, backend.port), instance)
         out.metadata.CopyFrom(_PLAINTEXT)
-    else:
-        return
-    yield place, out if instance.health == "healthy" else _unasked(out)
+        yield place, out
+
+
+def _judged(endpoint: endpoint_components_pb2.Endpoint, instance: LocalInstance) -> endpoint_components_pb2.LbEndpoint:
+    """An endpoint as well as its instance is said to be; those that are not are not asked."""
+    out = _weighed(endpoint, instance.health, instance.weight)
+    return out if instance.health == "healthy" else _unasked(out)
 
 
 def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
@@ -183,14 +232,14 @@ def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -
     node = cluster.nodes.get(backend.node, RemoteNode())
     level = 1 if cluster.region == here.region else 2
     if node.count > len(node.slots):
-        endpoint = _through(cluster.name, ANY, backend, mesh)
+        endpoint = _through(cluster, ANY, backend, mesh)
         place = _Place(level, cluster.region, cluster.name, "")
         yield place, _unasked(_weighed(endpoint, "healthy", node.count))
         return
     for slot in node.slots:
         if backend.port in slot.ports:
             endpoint = _direct(slot, backend, mesh) if cluster.network == here.network else None
-            endpoint = endpoint or _through(cluster.name, slot.slot, backend, mesh)
+            endpoint = endpoint or _through(cluster, slot.slot, backend, mesh)
             place = _Place(level, cluster.region, cluster.name, slot.zone)
             yield place, _unasked(_weighed(endpoint, slot.health, slot.weight))
 
@@ -200,11 +249,12 @@ def _direct(slot: RemoteSlot, backend: Backend, mesh: Facts) -> endpoint_compone
     return _at(slot.address, port, _sni(slot.slot, backend, mesh)) if slot.address and port else None
 
 
-def _through(cluster: str, slot: str, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint:
+def _through(cluster: RemoteCluster, slot: str, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint:
     """An address of its own for a slot; `hostname` becomes the SNI (`auto_host_sni`), which the gateway routes on."""
-    out = endpoint_components_pb2.Endpoint(hostname=_sni(slot, backend, mesh))
+    asked = Sni(slot, backend.port, backend.service, mesh.label)
+    out = endpoint_components_pb2.Endpoint(hostname=asked.text(mesh.suffix, cluster.spoken))
     address = out.address.envoy_internal_address
-    address.server_listener_name = names.to(cluster)
+    address.server_listener_name = names.to(cluster.name)
     address.endpoint_id = out.hostname
     return out
 
@@ -213,10 +263,9 @@ def _of_gateways(cluster: RemoteCluster | None) -> Iterator[_Placed]:
     if cluster is None or cluster.state == "dead":
         return
     for gateway in sorted(set(cluster.gateways)):
-        host, _, port = gateway.rpartition(":")
-        host = host.strip("[]")
+        host, port = parted(gateway)
         if _is_ip(host):
-            yield _Place(0, cluster.region, cluster.name, ""), _weighed(_at(host, int(port)), "healthy", 1)
+            yield _Place(0, cluster.region, cluster.name, ""), _weighed(_at(host, port), "healthy", 1)
 
 
 def _sni(slot: str, backend: Backend, mesh: Facts) -> str:
@@ -239,6 +288,15 @@ def _at(host: str, port: int, hostname: str = "") -> endpoint_components_pb2.End
     return out
 
 
+def reached(instance: LocalInstance, port: int, hostname: str = "") -> endpoint_components_pb2.Endpoint:
+    """An instance at a port of it, at each address where it is called."""
+    first, *others = dual.called(instance.addresses, instance.families)
+    out = _at(first, port, hostname)
+    for other in others:
+        out.additional_addresses.add().address.CopyFrom(_at(other, port).address)
+    return out
+
+
 def _weighed(
     endpoint: endpoint_components_pb2.Endpoint, health: str, weight: int
 ) -> endpoint_components_pb2.LbEndpoint:
@@ -255,6 +313,20 @@ def _unasked(endpoint: endpoint_components_pb2.LbEndpoint) -> endpoint_component
 
 _PLAINTEXT = base_pb2.Metadata()
 _PLAINTEXT.filter_metadata[MATCH].fields["transport"].string_value = PLAINTEXT
+_MARK = _PLAINTEXT.SerializeToString(deterministic=True)
+
+
+def in_plaintext(assignment: Resource) -> Sequence[tuple[str, int]]:
+    """The addresses and ports that an assignment says to call in plaintext; most have none, and are not parsed."""
+    if _MARK not in assignment.body:
+        return ()
+    read = endpoint_pb2.ClusterLoadAssignment.FromString(assignment.body)
+    bare = (e.endpoint.address.socket_address for each in read.endpoints for e in each.lb_endpoints if _is_bare(e))
+    return tuple((address.address, address.port_value) for address in bare)
+
+
+def _is_bare(endpoint: endpoint_components_pb2.LbEndpoint) -> bool:
+    return bool(endpoint.metadata == _PLAINTEXT)
 
 
 def _assignment(name: str, placed: Iterable[_Placed]) -> Resource:

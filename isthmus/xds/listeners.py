@@ -7,6 +7,7 @@ codec AUTO fails (design-notes 13); an HTTP port has no raw TCP chain, which wou
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TypeAlias
 
 from envoy.config.core.v3 import address_pb2, base_pb2, protocol_pb2
@@ -14,11 +15,15 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+from google.protobuf.any_pb2 import Any
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from isthmus.ir.mesh import AccessLog
+from isthmus.ir.families import UNSAID, Families
+from isthmus.ir.mesh import AccessLog, Protocol
+from isthmus.ir.transport import Shown
 from isthmus.values import ALPN_GRPC, ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
-from isthmus.xds import access_logs, egress, names, slots, telemetry, tls
+from isthmus.xds import access_logs, app_mesh_tls, egress, names, slots, telemetry, tls
+from isthmus.xds.joined import field, numbers
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
@@ -26,8 +31,8 @@ _Hcm = hcm_pb2.HttpConnectionManager
 _Filter: TypeAlias = listener_components_pb2.Filter
 _Chain: TypeAlias = listener_components_pb2.FilterChain
 
-PLACEHOLDER, OUTBOUND_PLACEHOLDER, TCP_PLACEHOLDER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
-"""Three: no node's port meets `outbound` or a backend's when a real Envoy validates what is not localised yet."""
+PLACEHOLDER, OUTBOUND_PLACEHOLDER, TCP_PLACEHOLDER, DNS_PLACEHOLDER = (f"127.0.0.{n}" for n in range(1, 5))
+"""Several: no node's port meets `outbound` or a backend's when a real Envoy validates what is not localised yet."""
 
 
 EARLY_BYTES = 65_536
@@ -37,26 +42,37 @@ PROXYLESS_REQUESTS = 1000
 """After how many requests a client without a proxy is asked to connect again: so rarely a handshake costs nothing."""
 
 
-def inbound_http(mesh: str, port: int, log: AccessLog | None = None) -> Resource:
-    """An HTTP port of a node: mutual TLS only, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC.
+INSPECTED_WITHIN = 1000
+"""Milliseconds that a TCP port which takes plaintext waits for a ClientHello, before the server may speak first."""
 
-    A client without a proxy is let in like any other (`isthmus.xds.proxyless`). Another cluster is one address to it,
+
+def inbound_http(mesh: str, port: int, log: AccessLog | None = None, shown: Shown | None = None) -> Resource:
+    """An HTTP port of a node: mutual TLS, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC.
+
+    `shown`: App Mesh's TLS beside the mesh's own, or where it validates its clients instead of that. Without it a
+    client without a proxy is let in like any other (`isthmus.xds.proxyless`). Another cluster is one address to it,
     behind which the gateway chooses an instance for each connection: so it has to connect again now and then.
     """
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
-    for alpn, codec in ((ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1), (ALPN_GRPC, _Hcm.HTTP2)):
-        manager = _manager(name, codec, telemetry.INBOUND_PEER, log)
-        manager.forward_client_cert_details = _Hcm.SANITIZE_SET
-        manager.set_current_client_cert_details.uri = True
+    codecs = [(ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1)] if _lets_members_in(shown) else []
+    codecs += [(ALPN_GRPC, _Hcm.HTTP2)] if shown is None else []
+    for alpn, codec in codecs:
+        manager = _asking(name, codec, log)
         if alpn == ALPN_GRPC:
             manager.common_http_protocol_options.max_requests_per_connection.value = PROXYLESS_REQUESTS
         out.filter_chains.append(_authenticated(mesh, alpn, [_http(manager)]))
+    if shown is not None:
+        manager = _asking(name, _Hcm.AUTO, log)
+        manager.set_current_client_cert_details.dns = True
+        out.filter_chains.extend(app_mesh_tls.chains(shown, app_mesh_tls.HTTP, "http", [_http(manager)]))
     return _resource(out)
 
 
-def inbound_tcp(mesh: str, port: int, idle: int | None, log: AccessLog | None = None) -> Resource:
-    """A TCP port of a node: mutual TLS only.
+def inbound_tcp(
+    mesh: str, port: int, idle: int | None, log: AccessLog | None = None, shown: Shown | None = None
+) -> Resource:
+    """A TCP port of a node: the mesh's mutual TLS; `shown` as of `inbound_http`.
 
     The application is connected to when the caller has shown who it is. Earlier, strangers could take the places of its
     pool; and a pool that is full would end the handshake, which a caller's Envoy takes for an instance that is gone: it
@@ -65,15 +81,44 @@ def inbound_tcp(mesh: str, port: int, idle: int | None, log: AccessLog | None = 
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
     filters = [*slots.tcp_filters(name), piped(name, names.app(port), idle, log, after_handshake=True)]
-    out.filter_chains.append(_authenticated(mesh, ALPN_TCP, filters))
+    if _lets_members_in(shown):
+        out.filter_chains.append(_authenticated(mesh, ALPN_TCP, filters))
+    if shown is not None:
+        out.filter_chains.extend(app_mesh_tls.chains(shown, app_mesh_tls.TCP, "tcp", filters))
+    if shown is not None and shown.plaintext:
+        _piped_at_once(out.filter_chains[-1], name, port, idle, log)
+        out.listener_filters_timeout.CopyFrom(lasting(INSPECTED_WITHIN))
+        out.continue_on_listener_filters_timeout = True
     return _resource(out)
 
 
-def outbound(log: AccessLog | None = None) -> Resource:
-    """Where an application sends its requests: routed by Host header (design §9, without interception)."""
+def _lets_members_in(shown: Shown | None) -> bool:
+    """A member of the mesh that has not the certificate that is demanded would else get in."""
+    return shown is None or shown.clients is None
+
+
+def _piped_at_once(plain: _Chain, name: str, port: int, idle: int | None, log: AccessLog | None) -> None:
+    """Without a handshake nothing is there to be waited for."""
+    del plain.filters[:]
+    plain.filters.extend([*slots.tcp_filters(name), piped(name, names.app(port), idle, log)])
+
+
+def _asking(name: str, codec: int, log: AccessLog | None) -> hcm_pb2.HttpConnectionManager:
+    """Requests to the application, which learns who its caller has shown to be, and nothing that it only says to be."""
+    manager = _manager(name, codec, telemetry.INBOUND_PEER, log)
+    manager.forward_client_cert_details = _Hcm.SANITIZE_SET
+    manager.set_current_client_cert_details.uri = True
+    return manager
+
+
+def outbound(log: AccessLog | None = None, families: Families = UNSAID) -> Resource:
+    """Where an application sends its requests: routed by Host header (design §9, without interception).
+
+    `families`: of IP, in which hosts are looked up that are no backend.
+    """
     out = _listening(names.OUTBOUND, OUTBOUND_PORT, base_pb2.OUTBOUND, inspect=False)
     out.address.socket_address.address = OUTBOUND_PLACEHOLDER
-    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving()))])
+    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving(families)))])
     return _resource(out)
 
 
@@ -88,13 +133,56 @@ def outbound_inside(log: AccessLog | None = None) -> Resource:
     return _resource(out)
 
 
-def ingress(port: int, log: AccessLog | None = None) -> Resource:
-    """A port of a virtual gateway, towards the outside: it trusts no header about who the caller is."""
+def tunnel(log: AccessLog | None = None, families: Families = UNSAID) -> Resource:
+    """`outbound` again, for the requests that come out of a tunnel to a backend (`isthmus.xds.tunnels`)."""
+    out = listener_pb2.Listener(name=names.TUNNEL, traffic_direction=base_pb2.OUTBOUND)
+    out.internal_listener.SetInParent()
+    out.filter_chains.add(filters=[_http(_outbound(log, egress.resolving(families)))])
+    return _resource(out)
+
+
+def of_service(table: str, log: AccessLog | None = None) -> _Filter:
+    """The requests for one service, whose routes are in a table of its own: filtered and counted as by `outbound`."""
+    before, after = _around_routes(log)
+    rds = hcm_pb2.Rds(config_source=ADS, route_config_name=table)
+    body = before + field(_RDS, rds.SerializeToString(deterministic=True)) + after
+    return _Filter(
+        name=_HTTP, typed_config=Any(type_url=f"type.googleapis.com/{_Hcm.DESCRIPTOR.full_name}", value=body)
+    )
+
+
+@lru_cache(maxsize=256)
+def _around_routes(log: AccessLog | None) -> tuple[bytes, bytes]:
+    """What stands before and after the name of the table, which alone differs from service to service."""
+    manager = _outbound(log)
+    before = _Hcm(codec_type=manager.codec_type, stat_prefix=manager.stat_prefix)
+    for name in ("codec_type", "stat_prefix", "rds"):
+        manager.ClearField(name)
+    return before.SerializeToString(deterministic=True), manager.SerializeToString(deterministic=True)
+
+
+(_RDS,) = numbers(_Hcm, "rds")
+_HTTP = "envoy.filters.network.http_connection_manager"
+
+
+def ingress(
+    port: int, log: AccessLog | None = None, shown: Shown | None = None, protocol: Protocol = Protocol.HTTP
+) -> Resource:
+    """A port of a virtual gateway, towards the outside: it trusts no header about who the caller is.
+
+    `protocol` is offered in TLS only: what comes in plaintext says by itself what it is.
+    """
     name = names.ingress(port)
-    out = _listening(name, port, base_pb2.INBOUND, inspect=False)
+    out = _listening(name, port, base_pb2.INBOUND, inspect=shown is not None)
     manager = _manager(name, _Hcm.AUTO, telemetry.OUTBOUND_PEER, log)
     manager.use_remote_address.value = True
-    out.filter_chains.add(filters=[_http(manager)])
+    if shown is None:
+        out.filter_chains.add(filters=[_http(manager)])
+        return _resource(out)
+    alpn = app_mesh_tls.HTTP if protocol is Protocol.HTTP else app_mesh_tls.HTTP[:1]
+    out.filter_chains.append(app_mesh_tls.secured(shown, alpn, [_http(manager)]))
+    if shown.plaintext:
+        out.filter_chains.append(app_mesh_tls.plaintext([_http(manager)]))
     return _resource(out)
 
 
@@ -163,7 +251,6 @@ def _manager(
         http_filters=slots.http_filters(listener, *fixed),
         http2_protocol_options=protocol_pb2.Http2ProtocolOptions(allow_connect=True),
         access_log=[telemetry.request_stats(peer), *access_logs.written(log)],
-        tracing=telemetry.tracing(),
         normalize_path=BoolValue(value=True),
         merge_slashes=True,
         path_with_escaped_slashes_action=_Hcm.KEEP_UNCHANGED,
@@ -172,7 +259,7 @@ def _manager(
 
 
 def _http(manager: hcm_pb2.HttpConnectionManager) -> _Filter:
-    return _Filter(name="envoy.filters.network.http_connection_manager", typed_config=packed(manager))
+    return _Filter(name=_HTTP, typed_config=packed(manager))
 
 
 def _resource(listener: listener_pb2.Listener) -> Resource:

@@ -15,8 +15,20 @@ IDENTITY, BUNDLE = "identity", "bundle"
 OUTBOUND, EAST_WEST = "outbound", "east-west"
 """The listener for the application's requests, and the gateway's between clusters."""
 
+TENANTS_SDS = "static_cluster_sds_unix_socket"
+"""The bootstrap's cluster for the tenant's own SDS: App Mesh's name (appmesh.md §3.4), which its image has, too."""
+
+FILE = "file"
+"""The family of secrets that are files on the proxy's host."""
+
 EGRESS = "egress"
-"""The cluster for what is in no mesh, and what is remembered of DNS for it."""
+"""The cluster for what is in no mesh."""
+
+DNS = "dns"
+"""The listener that is asked for addresses."""
+
+TUNNEL = "tunnel"
+"""The way from a tunnel that a caller opened (CONNECT) back into `outbound`, and the listener at its end."""
 
 ORIGINAL = "original"
 """Wherever a redirected connection was going; App Mesh's image only."""
@@ -83,9 +95,17 @@ def peer(cluster: str) -> str:
     return f"peer/{cluster}"
 
 
-def backend(node: str, port: int) -> str:
-    """A port of a virtual node as its clients see it; also the name of its endpoints."""
-    return f"node/{escaped(node)}/{port}"
+def backend(node: str, port: int, service: str | None = None) -> str:
+    """A port of a virtual node as its clients see it; also the name of its endpoints.
+
+    `service`: where calls to it by this service have a client policy of their own.
+    """
+    return f"node/{escaped(node)}/{port}" + ("" if service is None else f"/{escaped(service)}")
+
+
+def any_service(backend_name: str) -> str:
+    """The port of a node that a name of `backend` is of, whatever service calls it."""
+    return "/".join(backend_name.split("/")[:3])
 
 
 def mtls(name: str) -> str:
@@ -106,6 +126,14 @@ def plaintext(name: str) -> str:
 def outbound_tcp(port: int) -> str:
     """The listener for the application's connections to a TCP port of its backends."""
     return f"{OUTBOUND}/tcp/{port}"
+
+
+def outbound_vip(service_name: str, port: int, *, six: bool = False) -> str:
+    """The listener for a port of a virtual service at its own address (IPv6); its routes, if it takes requests."""
+    return f"{OUTBOUND}/{_VIPS[six]}/{escaped(service_name)}/{port}"
+
+
+_VIPS = ("vip", "vip6")
 
 
 def tcp(service_name: str, port: int) -> str:
@@ -133,6 +161,42 @@ def gateway_route(gateway: str, name: str) -> str:
     return f"gateway-route/{escaped(gateway)}/{escaped(name)}"
 
 
+CERTIFICATE, AUTHORITY = "certificate", "authority"
+"""The families of the secrets that are managed: what a listener shows, and whom a client trusts."""
+
+
+def certificate(arn: str) -> str:
+    """The secret of a managed certificate: its chain and its key."""
+    return f"{CERTIFICATE}/{escaped(arn)}"
+
+
+def authority(*arns: str) -> str:
+    """The secret with the roots of managed authorities: all of them, because a context has one set of roots."""
+    return "/".join([AUTHORITY, *map(escaped, arns)])
+
+
+def challenge(domain: str) -> str:
+    """The answer to an ACME authority that asks for a domain."""
+    return f"challenge/{escaped(domain)}"
+
+
+def managed(secret: str) -> tuple[str, tuple[str, ...]] | None:
+    """The inverse of `certificate` and `authority`: the family and the ARNs; None for every other secret."""
+    family, *segments = secret.split("/")
+    return (family, tuple(map(plain, segments))) if segments and family in (CERTIFICATE, AUTHORITY) else None
+
+
+def files(half: str, *paths: str) -> str:
+    """The secret of files on the proxy's host: a chain and its key, or roots; `half` is that of its view."""
+    return "/".join([FILE, half, *map(escaped, paths)])
+
+
+def paths(secret: str) -> tuple[str, ...]:
+    """The inverse of `files`; nothing for every other secret."""
+    family, _, *segments = (*secret.split("/"), "")
+    return tuple(map(plain, segments[:-1])) if family == FILE else ()
+
+
 def slot(listener: str, layer: str, name: str) -> str:
     """A filter slot of a listener's chains; `layer` is `http` or `tcp`, which never share a filter."""
     return f"{listener}/{layer}/{name}"
@@ -146,6 +210,11 @@ def slot_listener(name: str) -> str:
 def east_west_chain(label: str) -> str:
     """One mesh's chain of an east-west gateway, which serves several meshes; `label` is `values.mesh_label`."""
     return f"{EAST_WEST}/{label}"
+
+
+def remembered(lookup: str) -> str:
+    """What is remembered of DNS for `EGRESS`: what is looked up otherwise is remembered apart."""
+    return f"{EGRESS}/{lookup}"
 
 
 def stat(name: str) -> str:
@@ -165,9 +234,18 @@ def listened_port(name: str, of: str) -> int | None:
     return int(port) if head == of and port.isdigit() else None
 
 
-def connected_port(name: str) -> int | None:
-    """The port in a name of `outbound_tcp` (or of a slot below it) or of `tcp`; else None."""
-    head, _, rest = name.partition("/")
-    kind, _, port = rest.partition("/")
-    said = port.partition("/")[0] if (head, kind) == (OUTBOUND, "tcp") else port if head == "tcp" else ""
-    return int(said) if said.isdigit() else None
+def connected_port(listener: str) -> int | None:
+    """The port in a name of `outbound_tcp`; else None."""
+    prefix = f"{OUTBOUND}/tcp/"
+    port = listener.removeprefix(prefix)
+    return int(port) if listener.startswith(prefix) and port.isdigit() else None
+
+
+def vip_port(listener: str) -> tuple[str, int] | None:
+    """The virtual service, still escaped, and the port in a name of `outbound_vip`; else None."""
+    parts = listener.split("/")
+    return (parts[2], int(parts[3])) if len(parts) == _OF_VIP and parts[1] in _VIPS else None
+
+
+_OF_VIP = 4
+"""Segments of such a name."""

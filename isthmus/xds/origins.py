@@ -11,7 +11,8 @@ from typing import Self, TypeAlias
 from uuid import UUID
 
 from isthmus.model.key import Key
-from isthmus.values import SNI_VERSION, service_id
+from isthmus.values import service_id
+from isthmus.wire import Sni
 from isthmus.xds import names
 from isthmus.xds.snapshot import AGENT_VIEW, Manifest, Parts, Type
 
@@ -74,6 +75,8 @@ FAMILIES: Mapping[str, Made] = {
     "ingress": _own,
     names.OUTBOUND: _own,
     names.OTHERWISE: _own,
+    names.DNS: _own,
+    names.TUNNEL: _own,
     "self": _own,
     names.IMAGE_INBOUND: _own,
     "node": _named("VirtualNode"),
@@ -91,6 +94,10 @@ FAMILIES: Mapping[str, Made] = {
     names.ORIGINAL: _mesh,
     names.IDENTITY: _mesh,
     names.BUNDLE: _mesh,
+    names.CERTIFICATE: _own,
+    names.AUTHORITY: _own,
+    names.FILE: _own,
+    "challenge": _own,
 }
 """What made the names of each family: resources, virtual hosts, routes, slots, and statistics below them."""
 
@@ -138,6 +145,8 @@ def told(made: Key | None) -> dict[str, str] | None:
 
 def _by_sni(name: str, known: Known) -> Key | None:
     """A gateway's backend is called what its caller asks for; the base domain is the installation's own."""
-    asked = name.partition(f".{SNI_VERSION}.")[0].split(".")
-    node = known.nodes.get(asked[2]) if len(asked) == 4 else None  # noqa: PLR2004 - slot, port, service, mesh
+    try:
+        node = known.nodes.get(Sni.parse(name, suffix=None).service)
+    except ValueError:
+        return None
     return None if node is None else Key("VirtualNode", node)

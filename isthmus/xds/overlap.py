@@ -1,4 +1,6 @@
-"""overlap: while a gateway's routes move from one service to another, its `outbound` knows both.
+"""overlap: while callers move from an old way to a new one, both are there.
+
+Of nodes these are the chains of a port (`isthmus.xds.widened`). Of gateways it is their own `outbound`.
 
 A gateway has several route tables: `ingress/<port>` names a service, and `outbound`, to which it hands the request,
 looks that name up. Envoy applies one table after the other, and a request may be between the two, so a service is known
@@ -14,27 +16,31 @@ from typing import NamedTuple
 
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 
-from isthmus.xds import names
+from isthmus.xds import names, widened
 from isthmus.xds.snapshot import AGENT_VIEW, Manifest, Parts, Phase, Ref, Resource, Type, compose, union
 
-_GATEWAYS = "gateway/"
+_GATEWAYS, _NODES = "gateway/", "node/"
 """How the ids of their views begin."""
 
 
 class Content(NamedTuple):
-    """What a cluster is offered, and the tables in it that no snapshot has."""
+    """What a cluster is offered, and the tables and listeners in it that no snapshot has."""
 
     manifest: Manifest
     tables: tuple[Resource, ...] = ()
 
 
 def differing(old: Manifest, new: Manifest) -> frozenset[str]:
-    """The versions of the tables that `overlap` must read: those of gateways whose tables differ."""
-    return frozenset(ref.version for pair in _changed(old, new).values() for ref in pair)
+    """The versions that `overlap` must read: of gateways' tables that differ, of nodes' ports that do."""
+    tables = (ref.version for pair in _changed(old, new).values() for ref in pair)
+    ports = (version for pair in _nodes(old, new).values() for version in widened.differing(*pair))
+    return frozenset((*tables, *ports))
 
 
 def overlap(phase: Phase, old: Manifest, new: Manifest, bodies: Mapping[str, Resource]) -> Content:
-    """`compose`, with both services in each gateway's `outbound`, and all that is needed to reach them.
+    """`compose`, with both services in each gateway's `outbound`, and the old and the new chains of each node's port.
+
+    And with all that is needed to reach them.
 
     `bodies`: those of `differing`, by version.
     """
@@ -49,11 +55,16 @@ def overlap(phase: Phase, old: Manifest, new: Manifest, bodies: Mapping[str, Res
             tables[view] = table
             reached = [ref for ref in other.views[view].calling if _behind_routes(ref)]
             views[view] = _calling(views[view], [table.ref], reached)
+    made: list[Resource] = []
+    for view, (before, after) in _nodes(old, new).items():
+        wide = widened.widened(views[view].serving, before, after, bodies)
+        made += wide.listeners
+        views[view] = _serving(views[view], wide.serving)
     if tables:
         known = other.views.get(AGENT_VIEW, Parts()).calling
         told = _told_of((views[view] for view in tables), known)
         views[AGENT_VIEW] = _calling(views.get(AGENT_VIEW, Parts()), [], told)
-    return Content(Manifest(views), tuple(tables.values()))
+    return Content(Manifest(views), (*tables.values(), *made))
 
 
 def joined(base: Resource, other: Resource) -> Resource:
@@ -84,6 +95,18 @@ def _changed(old: Manifest, new: Manifest) -> Mapping[str, tuple[Ref, Ref]]:
     return out
 
 
+def _nodes(old: Manifest, new: Manifest) -> Mapping[str, tuple[Parts, Parts]]:
+    """The nodes that were and are served, but otherwise."""
+    both = {view: (old.views[view], new.views[view]) for view in sorted(old.views.keys() & new.views.keys())}
+    return {v: pair for v, pair in both.items() if v.startswith(_NODES) and pair[0].serving != pair[1].serving}
+
+
+def _serving(parts: Parts, serving: tuple[Ref, ...]) -> Parts:
+    """A view that serves something else; a name that is in both halves is the serving one's."""
+    taken = {(r.type, r.name) for r in serving}
+    return Parts(serving, tuple(r for r in parts.calling if (r.type, r.name) not in taken))
+
+
 def _table(parts: Parts) -> Ref | None:
     return next((r for r in parts.calling if (r.type, r.name) == (Type.ROUTES, names.OUTBOUND)), None)
 
@@ -103,7 +126,7 @@ def _calling(parts: Parts, instead: Iterable[Ref], also: Iterable[Ref]) -> Parts
 
 def _told_of(views: Iterable[Parts], known: Iterable[Ref]) -> Iterator[Ref]:
     """What the agent must know of the backends and the ways that are called."""
-    called = {r.name for parts in views for r in parts.calling if r.type == Type.CLUSTER}
+    called = {names.any_service(r.name) for parts in views for r in parts.calling if r.type == Type.CLUSTER}
     for ref in known:
         name = names.peer(ref.name) if ref.type == Type.PEER else ref.name
         if ref.type in (Type.BACKEND, Type.PEER) and name in called:

@@ -3,18 +3,21 @@
 Pure, so the agent may compose again whenever anything changed and send only what differs. A resource is *proven* if
 something waits for its ACK: a revision for what is definition, an export for the gateway's backend (design §4). Nothing
 waits for endpoints and bundles.
-What a proxy would never ask for is left out (a port without an inbound port here, a TCP port that is taken), because it
-would never be acked.
+What a proxy would never ask for is left out (a port without an inbound port here, a TCP port that is taken, services'
+own addresses where it shares its host), because it would never be acked.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from isthmus.values import OUTBOUND_PORT
-from isthmus.xds import east_west, egress, names
+from isthmus.xds import dns, dual, east_west, egress, names
+from isthmus.xds.challenges import Challenge, answering
+from isthmus.xds.consistency import asked_for
 from isthmus.xds.directory import Directory
-from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing
+from isthmus.xds.endpoints import Here, LocalInstance, app_endpoints, nothing, renamed
 from isthmus.xds.localise import bound
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.snapshot import Resource, Type
 
 DEFAULT_OUTBOUND = OUTBOUND_PORT
@@ -42,29 +45,38 @@ def compose_node(
     bundle: Resource,
     outbound: int = DEFAULT_OUTBOUND,
     beside: Container[int] = (),
+    own_host: OwnHost | None = None,
 ) -> list[Composed]:
     """A sidecar's resources: `view` is `node/<node>@<minor>`, `endpoints` from `isthmus.xds.endpoints.endpoints`.
 
     `inbound/<port>` listens at the instance's inbound port and hands to the application at the listener's port, both
     at the instance's address; `outbound` at `outbound` there, and `outbound/tcp/<port>` at that port unless it is
-    taken: a listener that cannot bind is refused, which would halt the revision everywhere. `beside`: the TCP ports
-    that other proxies have at this address.
+    taken: a listener that cannot bind is refused. `beside`: the TCP ports that other proxies have at this address.
+    `own_host`: what the proxy binds besides, if it has its host for itself.
     """
     listed = list(view)
     taken = _taken(listed, instance) | {outbound}
-    kept = [r for r in listed if _served(r.name, ("inbound", "app"), instance) and _free(r.name, taken, beside)]
-    local = [_localised(r, instance, outbound) for r in kept]
+    served = (r for r in listed if _served(r.name, ("inbound", "app"), instance))
+    kept = asked_for([r for r in served if r.type != Type.LISTENER or _binds(r.name, own_host, taken, beside)])
+    local = [_localised(r, instance, outbound, own_host) for r in kept]
     apps = {p: app_endpoints(p, instance.address) for p in instance.ports}
     answers = {**endpoints, **{r.name: r for r in apps.values()}}
     return [*local, *_assignments(kept, answers), Composed(bundle, proven=False)]
 
 
 def compose_gateway(
-    view: Iterable[Resource], endpoints: Mapping[str, Resource], instance: LocalInstance, bundle: Resource
+    view: Iterable[Resource],
+    endpoints: Mapping[str, Resource],
+    instance: LocalInstance,
+    bundle: Resource,
+    challenges: Sequence[Challenge] = (),
 ) -> list[Composed]:
-    """A gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`."""
-    kept = [r for r in view if _served(r.name, ("ingress", "self"), instance)]
-    local = [_localised(r, instance, None) for r in kept]
+    """A gateway's resources: `view` is `gateway/<name>@<minor>`; `ingress/<port>` binds `instance.ports[port]`.
+
+    With `challenges` the routes of its ports answer them first; such routes are no revision's, so none waits for them.
+    """
+    kept = asked_for([r for r in view if _served(r.name, ("ingress", "self"), instance)])
+    local = [_answering(_localised(r, instance, None), challenges) for r in kept]
     return [*local, *_assignments(kept, endpoints), Composed(bundle, proven=False)]
 
 
@@ -96,17 +108,30 @@ def _taken(view: Iterable[Resource], instance: LocalInstance) -> set[int]:
     return {port for port in own if port is not None} | set(instance.ports.values())
 
 
-def _free(name: str, *taken: Container[int]) -> bool:
-    """Whether a resource is of a TCP port that can be bound, or of none."""
-    port = names.connected_port(name)
+def _binds(listener: str, own_host: OwnHost | None, *taken: Container[int]) -> bool:
+    """Whether a listener is one that this proxy can have."""
+    if listener == names.DNS:
+        return own_host is not None and own_host.dns is not None
+    vip = names.vip_port(listener)
+    if vip is not None:
+        return own_host is not None and own_host.binds(vip[1])
+    port = names.connected_port(listener)
     return port is None or not any(port in each for each in taken)
 
 
-def _localised(resource: Resource, instance: LocalInstance, outbound: int | None) -> Composed:
+def _localised(
+    resource: Resource, instance: LocalInstance, outbound: int | None, own_host: OwnHost | None = None
+) -> Composed:
+    if resource.name == names.DNS and own_host is not None and own_host.dns is not None:
+        answering = dns.localised(resource, instance.address, own_host.dns, own_host.dns_servers)
+        return Composed(answering, proven=True)
     if resource.type == Type.ROUTES and resource.name == names.OUTBOUND and outbound not in (None, DEFAULT_OUTBOUND):
         return Composed(egress.localised(resource, outbound), proven=True)
     port = _port(resource.name, instance, outbound) if resource.type == Type.LISTENER else None
-    return Composed(resource if port is None else bound(resource, instance.address, port), proven=True)
+    if port is None:
+        return Composed(resource, proven=True)
+    first, *others = dual.listened(instance.addresses, instance.families)
+    return Composed(bound(resource, first, port, others), proven=True)
 
 
 def _port(listener: str, instance: LocalInstance, outbound: int | None) -> int | None:
@@ -120,10 +145,25 @@ def _port(listener: str, instance: LocalInstance, outbound: int | None) -> int |
     return names.connected_port(listener)
 
 
+def _answering(composed: Composed, challenges: Sequence[Challenge]) -> Composed:
+    made = composed.resource
+    if not challenges or made.type != Type.ROUTES or names.listened_port(made.name, "ingress") is None:
+        return composed
+    return Composed(answering(made, challenges), proven=False)
+
+
 _WITH_ENDPOINTS = ("app/", "node/", "peer/")
 
 
 def _assignments(view: Iterable[Resource], answers: Mapping[str, Resource]) -> Iterator[Composed]:
     for resource in view:
         if resource.type == Type.CLUSTER and resource.name.startswith(_WITH_ENDPOINTS):
-            yield Composed(answers.get(resource.name) or nothing(resource.name), proven=False)
+            yield Composed(_answer(resource.name, answers), proven=False)
+
+
+def _answer(backend: str, answers: Mapping[str, Resource]) -> Resource:
+    """The endpoints of a backend; one that a single service calls has those of the port that it is of."""
+    port = names.any_service(backend)
+    if port == backend or port not in answers:
+        return answers.get(backend) or nothing(backend)
+    return renamed(answers[port], backend)

@@ -56,7 +56,7 @@ def clusters(route: _Route) -> Iterator[str]:
 def _matched(said: route_components_pb2.RouteMatch) -> route_components_pb2.RouteMatch | None:
     """The same without what is known beforehand; None if no call can match."""
     answers = [_holds(header, CALL[header.name]) for header in said.headers if header.name in CALL]
-    if said.query_parameters or not all(answers):
+    if said.HasField("connect_matcher") or said.query_parameters or not all(answers):
         return None
     out = route_components_pb2.RouteMatch()
     out.CopyFrom(said)

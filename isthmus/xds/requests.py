@@ -7,13 +7,18 @@ from envoy.type.matcher.v3 import regex_pb2, string_pb2
 
 from isthmus.ir.mesh import Compared, HeaderMatch, Match, QueryMatch
 
+CONNECT = "CONNECT"
+"""The method of requests for a tunnel. They have no path, so Envoy's matchers of paths never see them."""
+
 _Header = route_components_pb2.HeaderMatcher
 
 
 def matched(match: Match, *also: HeaderMatch) -> route_components_pb2.RouteMatch:
     """A match with further headers."""
     out = route_components_pb2.RouteMatch()
-    if match.how is Compared.EXACT:
+    if tunnels(match):
+        out.connect_matcher.SetInParent()
+    elif match.how is Compared.EXACT:
         out.path = match.path
     elif match.how is Compared.REGEX:
         out.safe_regex.regex = match.path
@@ -25,6 +30,11 @@ def matched(match: Match, *also: HeaderMatch) -> route_components_pb2.RouteMatch
     out.headers.extend(_header(header) for header in (*match.headers, *also))
     out.query_parameters.extend(_query(query) for query in match.queries)
     return out
+
+
+def tunnels(match: Match) -> bool:
+    """Whether a match is of requests for a tunnel; one that asks for a path as well is of nothing."""
+    return match.method == CONNECT and (match.how, match.path) == (Compared.PREFIX, "/")
 
 
 def _pseudo(match: Match) -> list[route_components_pb2.HeaderMatcher]:

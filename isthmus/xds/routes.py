@@ -5,7 +5,7 @@ its own `outbound`, where the virtual service's routes apply exactly as they do 
 it adds itself must not limit them: no time limit, no retries.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -27,10 +27,11 @@ from isthmus.ir.mesh import (
     Retry,
     Route,
     Service,
+    TcpPort,
 )
-from isthmus.xds import names
+from isthmus.xds import names, requests, tunnels
 from isthmus.xds.joined import field, numbers
-from isthmus.xds.requests import matched
+from isthmus.xds.requests import CONNECT, matched
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
 
@@ -46,11 +47,14 @@ _MAX_UINT32 = 2**32 - 1
 
 
 def inbound(listener: Listener) -> Resource:
-    """Everything to the application, within the listener's time limits."""
-    route = _Route(name=names.inbound(listener.port), match=matched(Match()))
-    route.route.cluster = names.app(listener.port)
-    _limit(route.route, listener.timeout, listener.idle)
-    host = _Host(name=names.app(listener.port), domains=["*"], routes=[route])
+    """Everything to the application, within the listener's time limits; requests for a tunnel (CONNECT) as well."""
+    name = names.inbound(listener.port)
+    tunnel = _Route(name=name, match=matched(Match(method=CONNECT)), route={"upgrade_configs": [tunnels.PASSED_ON]})
+    route = _Route(name=name, match=matched(Match()))
+    for each in (tunnel, route):
+        each.route.cluster = names.app(listener.port)
+        _limit(each.route, listener.timeout, listener.idle)
+    host = _Host(name=names.app(listener.port), domains=["*"], routes=[tunnel, route])
     return _resource(names.inbound(listener.port), [host])
 
 
@@ -61,18 +65,46 @@ class Hosted(NamedTuple):
     body: bytes
 
 
-def hosts(service: Service) -> tuple[Hosted, ...]:
-    """A service's virtual hosts: by its bare name and any port, or one for each port where they differ."""
+def hosts(service: Service, *, own: bool = False) -> tuple[Hosted, ...]:
+    """A service's virtual hosts: by its bare name and any port, or one for each port where they differ.
+
+    A caller that asks for a tunnel (CONNECT) always says a port: one that takes connections, or else one for requests.
+    `own`: whether the caller has a client policy for this service alone, and so backends of its own.
+    """
     name = service.name
+    tunnelled = {port.port: _tunnel(name, port, own=own) for port in service.tcp}
     if not service.ports:
-        routes = [_routed(name, route) for route in service.routes]
+        routes = [*tunnelled.values(), *_for_requests(name, service.routes, own=own)]
         return (_hosted(names.service(name), (name, f"{name}:*"), routes),)
-    bare = _hosted(names.service(name), (name,), [_routed(name, r) for r in service.routes])
-    ported = (
-        _hosted(names.service(name, p), (f"{name}:{p}",), [_routed(name, r) for r in routes])
-        for p, routes in service.ports
-    )
-    return bare, *ported
+    bare = _hosted(names.service(name), (name,), [_as_bytes(name, route, own=own) for route in service.routes])
+    by_port = [(p, _for_requests(name, routes, own=own)) for p, routes in service.ports]
+    by_port += [(port, [route]) for port, route in tunnelled.items()]
+    return bare, *(_hosted(names.service(name, p), (f"{name}:{p}",), routes) for p, routes in sorted(by_port))
+
+
+def at_vip(service: Service, port: int, address: str, *, own: bool = False) -> Resource:
+    """The table of a port for requests at one of a service's own addresses: its routes, whatever Host says."""
+    listed = dict(service.ports).get(port, service.routes)
+    host = _hosted(names.service(service.name), ("*",), [_as_bytes(service.name, r, own=own) for r in listed])
+    return _table([host.body], names.outbound_vip(service.name, port, six=":" in address))
+
+
+def _for_requests(name: str, routes: Sequence[Route], *, own: bool) -> list[bytes]:
+    """A port for requests: what its routes do not say of tunnels is that what comes out of them are requests."""
+    tunnelled = [tunnels.to_requests(name).SerializeToString(deterministic=True)] if routes else []
+    return [*(_as_bytes(name, route, own=own) for route in routes), *tunnelled]
+
+
+def _tunnel(service: str, port: TcpPort, *, own: bool) -> bytes:
+    body: bytes = tunnels.to_connections(service, port, own=own).SerializeToString(deterministic=True)
+    return body
+
+
+@lru_cache(maxsize=2**14)
+def _as_bytes(service: str, route: Route, *, own: bool) -> bytes:
+    """A service's route, which is the same wherever the service is called."""
+    body: bytes = _routed(service, route, own=own).SerializeToString(deterministic=True)
+    return body
 
 
 def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()) -> Resource:
@@ -103,18 +135,18 @@ def _otherwise(routes: Iterable[bytes]) -> bytes:
     return b"".join((field(_NAME, names.OTHERWISE.encode()), field(_DOMAINS, b"*"), *listed))
 
 
-def _table(hosts: Iterable[bytes]) -> Resource:
+def _table(hosts: Iterable[bytes], name: str = names.OUTBOUND) -> Resource:
     listed = (field(_VIRTUAL_HOSTS, host) for host in hosts)
-    return Resource(Type.ROUTES, names.OUTBOUND, b"".join((field(_NAME, names.OUTBOUND.encode()), *listed)))
+    return Resource(Type.ROUTES, name, b"".join((field(_NAME, name.encode()), *listed)))
 
 
 _NAME, _DOMAINS, _ROUTES = numbers(_Host, "name", "domains", "routes")
 (_VIRTUAL_HOSTS,) = numbers(route_pb2.RouteConfiguration, "virtual_hosts")
 
 
-def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[_Route]) -> Hosted:
+def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[bytes]) -> Hosted:
     parts = [field(_NAME, name.encode()), *(field(_DOMAINS, domain.encode()) for domain in domains)]
-    parts += (field(_ROUTES, route.SerializeToString(deterministic=True)) for route in routes)
+    parts += (field(_ROUTES, route) for route in routes)
     return Hosted(frozenset(map(str.lower, domains)), b"".join(parts))
 
 
@@ -197,7 +229,7 @@ def _spellings(said: GatewayRoute) -> tuple[Match, ...]:
     return match._replace(path=f"{match.path}/"), match
 
 
-def _routed(service: str, said: Route, *also: HeaderMatch) -> _Route:
+def _routed(service: str, said: Route, *also: HeaderMatch, own: bool = False) -> _Route:
     """A virtual service's route. Envoy refuses a sum of weights of 0, which App Mesh's API allows."""
     name = names.route(*said.of) if said.of is not None else names.whole(service)
     if not any(target.weight for target in said.targets):
@@ -205,15 +237,9 @@ def _routed(service: str, said: Route, *also: HeaderMatch) -> _Route:
         out.match.CopyFrom(matched(said.match, *also))
         return out
     out = _Route(name=name, match=matched(said.match, *also), route=_limited(said.timeout, said.idle, said.retry))
-    if len(said.targets) == 1:
-        out.route.cluster = names.backend(said.targets[0].node, said.targets[0].port)
-    else:
-        weights: dict[str, int] = {}
-        for target in said.targets:
-            backend = names.backend(target.node, target.port)
-            weights[backend] = weights.get(backend, 0) + target.weight
-        for backend, weight in weights.items():
-            out.route.weighted_clusters.clusters.add(name=backend, weight=UInt32Value(value=weight))
+    if requests.tunnels(said.match):
+        out.route.upgrade_configs.append(tunnels.PASSED_ON)
+    tunnels.shared(out.route, said.targets, service if own else None)
     return out
 
 

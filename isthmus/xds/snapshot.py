@@ -203,18 +203,19 @@ class Phase(StrEnum):
 
 
 def union(old: Iterable[Ref], new: Iterable[Ref]) -> tuple[Ref, ...]:
-    """Both, by name; where both have a name the new content stands, which the compiler keeps a superset in effect.
+    """Both, by name; where both have a name the new content stands.
 
-    But for a port that changes between HTTP and TCP: it serves the new way at once, and callers fail until they follow.
-    What a listener refers to comes with it: where the new listener needs less (a port that spoke HTTP and speaks TCP),
-    nobody would ask for the rest, and what nobody asks for is never acknowledged.
+    Of a port that is to be served otherwise that is not enough for callers that have yet to follow; the listener that
+    serves both is made by `isthmus.xds.widened`. What a listener refers to comes with it: where the new listener needs
+    less (a port that spoke HTTP and speaks TCP), nobody would ask for the rest, and what nobody asks for is never
+    acknowledged.
     """
     fresh = {(r.type, r.name): r for r in new}
-    kept = {(r.type, r.name): r for r in old if (Type.LISTENER, _listener_of(r)) not in fresh}
+    kept = {(r.type, r.name): r for r in old if (Type.LISTENER, listener_of(r)) not in fresh}
     return tuple(sorted((kept | fresh).values()))
 
 
-def _listener_of(ref: Ref) -> str | None:
+def listener_of(ref: Ref) -> str | None:
     """The listener that a route table or a filter belongs to."""
     if ref.type == Type.EXTENSION:
         return names.slot_listener(ref.name)

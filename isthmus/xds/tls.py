@@ -19,6 +19,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 from isthmus.values import spiffe_segment
 from isthmus.xds import names
 from isthmus.xds.endpoints import PLAINTEXT
+from isthmus.xds.snapshot import Resource
 from isthmus.xds.sources import ADS, packed
 
 _Sans = Iterable[string_pb2.StringMatcher]
@@ -69,6 +70,14 @@ def plaintext() -> cluster_pb2.Cluster.TransportSocketMatch:
     match = Struct()
     match.fields["transport"].string_value = PLAINTEXT
     return cluster_pb2.Cluster.TransportSocketMatch(name=PLAINTEXT, match=match, transport_socket=raw)
+
+
+_BARE = plaintext().SerializeToString(deterministic=True)
+
+
+def may_be_plaintext(backend: Resource) -> bool:
+    """Whether a proxy with this backend calls those of its endpoints in plaintext that say so."""
+    return _BARE in backend.body
 
 
 def _common(sans: _Sans, alpn: Iterable[str]) -> tls_pb2.CommonTlsContext:

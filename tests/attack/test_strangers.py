@@ -28,6 +28,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "Route": {"httpRoute": {"match": {"prefix": "/"}, "action": TARGET}},
     "GatewayRoute": {"httpRoute": {"match": {"prefix": "/"}, "action": ENTERED}},
     "Placement": {"clusters": [CANARY]},
+    "Transport": {"mode": "strict"},
     "Binding": {"node": CANARY, "match": {"file": CANARY}},
 }
 """A valid spec of every kind, all named alike."""

@@ -68,6 +68,8 @@ def definition_json(maker: MeshMaker) -> Json:
     nodes = {name: maker.ports(0, 3) for name in maker.some(1, 4, "node-")}
     documents += [*_routers(maker, nodes), *_services(maker), *_nodes(maker)]
     documents += [*_routes(maker), *_gateways(maker), *_placements(maker, attached), *_bindings(maker)]
+    documents += _transports(maker)
+    documents += _certificates(maker, documents)
     spec = maker.make("MeshSpec")
     made = {"kind": "Mesh", "name": maker.one(MESHES) if maker.chance(30) else "shop", "spec": spec}
     return made | {"settings": _settings(maker), "tags": _tags(maker), "resources": documents}
@@ -192,6 +194,12 @@ def _placements(maker: MeshMaker, attached: Sequence[str]) -> Iterator[Json]:
             yield _document(maker, "Placement", node, {"clusters": clusters})
 
 
+def _transports(maker: MeshMaker) -> Iterator[Json]:
+    for node in maker.nodes:
+        if maker.chance(20):
+            yield _document(maker, "Transport", node, {"mode": maker.one(("permissive", "strict"))})
+
+
 def _bindings(maker: MeshMaker) -> Iterator[Json]:
     for i, node in enumerate(maker.nodes):
         match: Json = maker.one(
@@ -204,3 +212,18 @@ def _bindings(maker: MeshMaker) -> Iterator[Json]:
         )
         if maker.chance(50):
             yield _document(maker, "Binding", f"b{i}", {"node": node, "match": match})
+
+
+def _certificates(maker: MeshMaker, documents: Sequence[Json]) -> list[Json]:
+    """Further certificates of some listeners, each with one list, and now and then of a port that nobody listens on."""
+    members = {"VirtualNode": "node", "VirtualGateway": "gateway"}
+    owners = [(members[each["kind"]], each["name"], each["spec"]) for each in documents if each["kind"] in members]
+    arn = "arn:aws:acm:us-east-1:111122223333:certificate/"
+    out = []
+    for i, (member, name, spec) in enumerate(owners):
+        ports = [each["portMapping"]["port"] for each in spec.get("listeners", ())] or [444]
+        if maker.chance(15):
+            listed = [f"{arn}{n}" for n in range(maker.number(1, 3))]
+            said = {member: name, "port": maker.one(ports), "certificates": listed}
+            out.append(_document(maker, "ListenerCertificates", f"c{i}", said))
+    return out

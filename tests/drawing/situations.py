@@ -55,10 +55,37 @@ def _events(definition: Definition) -> set[str]:
     return set(chain.from_iterable(policy.http_retry_events or () for policy in retries))
 
 
+def _shown(definition: Definition, kind: str) -> Iterator[Any]:
+    """The TLS of every listener of a kind that has any."""
+    for document in _of(definition, kind):
+        listed = document.spec.listeners or ()  # type: ignore[attr-defined]
+        yield from (each.tls for each in listed if each.tls is not None)
+
+
+def _mutual(definition: Definition) -> bool:
+    return any(t.validation is not None and t.mode != "DISABLED" for t in _shown(definition, "VirtualNode"))
+
+
+def _policies(definition: Definition) -> Iterator[Any]:
+    """TLS of every client policy of a node."""
+    for node in _of(definition, "VirtualNode"):
+        defaults = node.spec.backend_defaults  # type: ignore[attr-defined]
+        backends = [b.virtual_service for b in node.spec.backends or ()]  # type: ignore[attr-defined]
+        said = [defaults.client_policy if defaults else None, *(b.client_policy for b in backends)]
+        yield from (each.tls for each in said if each is not None and each.tls is not None)
+
+
 SITUATIONS: Mapping[str, Callable[[Definition], bool]] = {
     "all weights of a route are 0": lambda d: any(sum(weights) == 0 for weights in _weights(d)),
     "some weights of a route are 0": lambda d: any(0 in weights and sum(weights) for weights in _weights(d)),
     "a route has ten targets": lambda d: any(len(weights) == 10 for weights in _weights(d)),
+    "a node's clients must show a certificate": _mutual,
+    "a certificate of a node is in files": lambda d: any(t.certificate.file for t in _shown(d, "VirtualNode")),
+    "a certificate of a node is managed": lambda d: any(t.certificate.acm for t in _shown(d, "VirtualNode")),
+    "a gateway shows a certificate": lambda d: any(t.mode != "DISABLED" for t in _shown(d, "VirtualGateway")),
+    "a policy is enforced": lambda d: any(t.enforce is not False for t in _policies(d)),
+    "a policy shows a certificate": lambda d: any(t.certificate for t in _policies(d)),
+    "a policy trusts managed authorities": lambda d: any(t.validation.trust.acm for t in _policies(d)),
     "a node listens nowhere": lambda d: 0 in _ports(d, "VirtualNode"),
     "a node has several listeners": lambda d: any(n > 1 for n in _ports(d, "VirtualNode")),
     "a router has no listener": lambda d: 0 in _ports(d, "VirtualRouter"),
@@ -77,6 +104,10 @@ SITUATIONS: Mapping[str, Callable[[Definition], bool]] = {
     "a backend that is not there yet": lambda d: "later.local" in _backends(d),
     "a backend by its ARN": lambda d: any(b.startswith("arn:") for b in _backends(d)),
     "a placement apart": lambda d: len({d.documents[k].spec for k in d.documents if k.kind == "Placement"}) > 1,
+    "a node apart from its mesh": lambda d: any(
+        t.spec.mode != (d.settings.transport or "permissive")  # type: ignore[attr-defined]
+        for t in _of(d, "Transport")
+    ),
     "one cluster only": lambda d: len(_of(d, "Attachment")) == 1,
     "a retry of server-error": lambda d: "server-error" in _events(d),
     "a retry of gateway-error": lambda d: "gateway-error" in _events(d),

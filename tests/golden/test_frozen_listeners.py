@@ -28,6 +28,8 @@ FILE = HERE / "frozen_listeners.txt"
 PORTS: Ports = {8080: "http", 9090: "http2", 9091: "grpc", 9000: "tcp"}
 SECONDS = {"unit": "s", "value": 7}
 OTHER, RAW = "other.local", "raw.local"
+TAKES = (8080,)
+"""The port of `build.SERVICE`'s router."""
 
 
 def target(node: str, weight: int, port: int = 8080) -> Json:
@@ -74,6 +76,10 @@ KINDS: Mapping[str, str] = {
     "node/front@1.40 inbound/9000": "nodes/inbound_tcp",
     "node/front@1.40 outbound": "whole/to_west",
     "node/front@1.40 outbound/tcp/7000": "tcp/routed",
+    f"node/front@1.40 outbound/vip/{RAW}/7000": "tcp/addresses",
+    f"node/front@1.40 outbound/vip/{build.SERVICE}/8080": "routes/addresses",
+    "node/front@1.40 dns": "routes/addresses",
+    "node/front@1.40 tunnel": "routes/addresses",
     "node/front@1.40 to/west": "whole/to_west",
     "gateway/ingress@1.40 ingress/9080": "gateways/listeners",
     "gateway/ingress@1.40 outbound": "gateways/listeners",
@@ -128,6 +134,7 @@ POOL = {8080: {"http": {"maxConnections": 3, "maxPendingRequests": 2}}, 9000: {"
 OUTLIER = {"baseEjectionDuration": SECONDS, "interval": SECONDS, "maxEjectionPercent": 5, "maxServerErrors": 2}
 HEALTH = {"healthyThreshold": 2, "unhealthyThreshold": 2, "intervalMillis": 5000, "timeoutMillis": 2000}
 RETRY = {"maxRetries": 3, "perRetryTimeout": SECONDS, "httpRetryEvents": ["server-error"]}
+CLIENT_TLS = {"validation": {"trust": {"sds": {"secretName": "roots"}}}}
 TLS = {"mode": "STRICT", "certificate": {"sds": {"secretName": "s"}}}
 
 
@@ -167,10 +174,10 @@ RESTING: Mapping[str, tuple[Document, ...]] = {
             timeout={8080: {"http": {"perRequest": SECONDS, "idle": SECONDS}}, 9091: {"grpc": {"idle": SECONDS}}}
         ),
     ),
-    "a listener's tls": (listening(tls={8080: TLS, 9000: TLS}),),
     "http, http2 and grpc exchanged": (node("front", ports={8080: "grpc", 9090: "http", 9091: "http2", 9000: "tcp"}),),
     "service discovery": (node("front", serviceDiscovery={"dns": {"hostname": "front.local"}}),),
     "client policies": (node("front", backendDefaults={"clientPolicy": {}}),),
+    "tls of a client policy": (node("front", backendDefaults={"clientPolicy": {"tls": CLIENT_TLS}}),),
     "a service's provider": (build.service(node="green"), build.gateway_route(target_port=8080)),
     "a service without provider": (build.service(),),
     "a router's ports": (
@@ -191,7 +198,6 @@ RESTING: Mapping[str, tuple[Document, ...]] = {
 """What a tenant may edit without touching a listener."""
 
 IDLE = {
-    "a listener's tls",
     "service discovery",
     "client policies",
     "http2 at the gateway",
@@ -202,14 +208,18 @@ IDLE = {
 
 @pytest.mark.parametrize("edit", RESTING.values(), ids=RESTING)
 def test_an_edit_leaves_every_listener_as_it_was(edit: tuple[Document, ...]) -> None:
-    """Ways to other clusters and TCP ports of backends come and go with who is called."""
+    """Ways to other clusters and ports of backends come and go with who is called; who is, is answered to for names.
+
+    `dns` takes no connections: of 95,000 questions none was lost over ten changes of it (`isthmus.xds.dns`).
+    """
     before, after = mesh(), mesh(*edit)
     assert before != after
     old, new = listeners(before), listeners(after)
-    assert {name for name in old.keys() & new.keys() if old[name] != new[name]} == set()
+    assert {name for name in old.keys() & new.keys() if old[name] != new[name]} <= {"node/front@1.40 dns"}
     views = {name.partition(" ")[0] for name in old} & {name.partition(" ")[0] for name in new}
     changed = {name for name in old.keys() ^ new.keys() if name.partition(" ")[0] in views}
-    assert {name for name in changed if not name.endswith(" to/west") and " outbound/tcp/" not in name} == set()
+    called = {name for name in changed if name.partition(" ")[2].startswith(("to/", "outbound/", "tunnel"))}
+    assert changed == called
 
 
 def test_these_edits_change_what_envoy_is_told() -> None:
@@ -236,10 +246,13 @@ def test_settings_of_the_mesh_change_no_listener(settings: Json) -> None:
 
 
 LOG = {"accessLog": {"file": {"path": "/dev/stdout"}}}
+CALLING = {
+    f"node/front@1.40 {name}" for name in ("outbound", "tunnel", *(f"outbound/vip/{build.SERVICE}/{p}" for p in TAKES))
+}
 INBOUND = {f"node/front@1.40 inbound/{port}" for port in PORTS}
 
 MOVING: Mapping[str, tuple[Definition, set[str]]] = {
-    "logging of a node": (mesh(node("front", logging=LOG)), {*INBOUND, "node/front@1.40 outbound"}),
+    "logging of a node": (mesh(node("front", logging=LOG)), {*INBOUND, *CALLING}),
     "logging of a gateway": (
         mesh(build.gateway(logging=LOG)),
         {"gateway/ingress@1.40 ingress/9080", "gateway/ingress@1.40 outbound"},
@@ -251,6 +264,15 @@ MOVING: Mapping[str, tuple[Definition, set[str]]] = {
     "how long a tcp connection may rest, which Envoy knows in the filter only": (
         mesh(listening(timeout={9000: {"tcp": {"idle": SECONDS}}})),
         {"node/blue@1.40 inbound/9000"},
+    ),
+    "a listener's tls, whose chains its callers choose by what they offer": (
+        mesh(listening(tls={8080: TLS, 9000: TLS})),
+        {"node/blue@1.40 inbound/8080", "node/blue@1.40 inbound/9000"},
+    ),
+    "which family of IP is looked up for hosts outside": (
+        mesh(spec={"serviceDiscovery": {"ipPreference": "IPv4_ONLY"}}),
+        {f"node/{name}@1.40 outbound" for name in ("front", "blue", "green", "db")}
+        | {f"node/{name}@1.40 tunnel" for name in ("front", "blue", "green")},
     ),
     "the name of the mesh, which is another mesh": (
         mesh(name="other"),

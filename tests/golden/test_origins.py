@@ -45,6 +45,9 @@ def test_every_name_leads_to_a_document(case: Case) -> None:
         ("route/router/all", "node/front@1.40", Key("Route", "all", "router")),
         ("to/west/tcp/fence", "node/front@1.40", Key("Attachment", "west")),
         ("bundle", "node/front@1.40", MESH),
+        (names.certificate("arn:a/b"), "gateway/edge@1.40", Key("VirtualGateway", "edge")),
+        (names.authority("arn:a/b", "arn:c"), "node/front@1.40", Key("VirtualNode", "front")),
+        (names.challenge("shop.example"), "gateway/edge@1.40", Key("VirtualGateway", "edge")),
         ("east-west/abc/tcp/access", "east-west/abc@1.40", MESH),
     ],
 )

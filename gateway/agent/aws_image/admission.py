@@ -1,6 +1,6 @@
 """admission: which proxy an Envoy of App Mesh's image is, and whether it may be.
 
-Its account must be the mesh's, its node must be placed in this cluster, and the mesh must allow plaintext. Where it
+Its account must be the mesh's, its node must be placed in this cluster, and may not be strict. Where it
 stands is the address that its stream comes from: the instance that is listed there and bound to the same node, whose
 name it then has. An Envoy that nobody has listed is served under a name of its own, but nobody is sent to it.
 """
@@ -11,10 +11,11 @@ from urllib.parse import unquote
 
 from gateway.agent.aws_image.identity import Claimed
 from gateway.agent.discovery import Instance
-from gateway.agent.images import STRICT, absent
+from gateway.agent.images import STRICT, absent, speakable
 from gateway.agent.inventory import Workload
 from gateway.agent.offers import Mesh
 from gateway.agent.plans import NODE
+from gateway.agent.proxied import Proxied
 from gateway.agent.world import World
 from isthmus.errors import Conflict, Denied, NotFound, Unavailable
 from isthmus.xds.directory import Facts
@@ -29,12 +30,12 @@ def admit(claimed: Claimed, account: str, address: str, world: World, listed: It
     why = absent(mesh.directory, claimed.role, claimed.of)
     if why:
         raise NotFound(why)
-    if not mesh.directory.facts.permissive:
+    if not speakable(mesh.directory, claimed.role, claimed.of):
         raise Conflict(STRICT)
     who = (mesh.position.mesh, claimed.role, claimed.of)
     for work in listed:
         if work[1:] == who and work.instance.address == address:
-            return _unproxied(work)
+            return _unproxied(work, world.proxied)
     return Workload(Instance(_name(claimed, address, who, world), "", address), *who)
 
 
@@ -60,11 +61,17 @@ def _fits(claimed: Claimed, account: str, facts: Facts) -> bool:
     return said == (facts.region, account, facts.account)
 
 
-def _unproxied(work: Workload) -> Workload:
-    """A node's instance with a proxy's ports is announced with mutual TLS, which this Envoy could not keep."""
+def _unproxied(work: Workload, proxied: Proxied) -> Workload:
+    """A node's instance with a proxy's ports is announced with mutual TLS, which this Envoy could not keep.
+
+    So is one that once had such a proxy, as long as it is the same instance.
+    """
     if work.role == NODE and work.instance.proxied:
         name = work.instance.name
         raise Conflict(f"instance {name} is listed with the ports of a warden's proxy: list it without ports")
+    if work.role == NODE and work.instance.name in proxied:
+        name = work.instance.name
+        raise Conflict(f"instance {name} had a warden's proxy: take it off the list, or list it under another name")
     return work
 
 

@@ -7,7 +7,11 @@ not answer) yields its last result marked `stale`: "I lost sight" is never read 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Protocol
+
+from isthmus.hostport import joined
+from isthmus.values import DNS_PORT
 
 
 class Health(StrEnum):
@@ -20,7 +24,10 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One running copy of something. `ports`: listener port → the port of the proxy before it; none, no proxy there."""
+    """One running copy of something. `ports`: listener port → the port of the proxy before it; none, no proxy there.
+
+    `also`: its address of the other family, if it has one.
+    """
 
     name: str
     host: str
@@ -30,6 +37,15 @@ class Instance:
     health: Health = Health.HEALTHY
     outbound: int | None = None
     """The port where its proxy listens for what the application sends; None, not said."""
+    vips: bool = False
+    """Whether its proxy has its host for itself, and binds services' own addresses there (`isthmus.xds.own_host`)."""
+    low_ports: bool = False
+    """Whether it may bind ports below 1024, too."""
+    dns: int = DNS_PORT
+    """The port where it answers for names."""
+    dns_servers: tuple[tuple[str, int], ...] = ()
+    """Whom it asks for other names, instead of the host's own servers."""
+    also: str = ""
     grpc: bool = False
     """Whether its application calls by gRPC's own xDS client, from its host's warden, without a proxy."""
 
@@ -51,9 +67,10 @@ class Gateway:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Where other clusters reach it."""
-        own = f"[{self.address}]" if ":" in self.address else self.address
-        return self.public or (f"{own}:{self.port}",)
+        """Where other clusters reach it: nowhere, if it listens at every address and says none."""
+        if self.public or ip_address(self.address).is_unspecified:
+            return self.public
+        return (joined(self.address, self.port),)
 
 
 @dataclass(frozen=True, slots=True)

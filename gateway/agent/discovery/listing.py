@@ -6,17 +6,20 @@ plain and addresses are IP addresses.
 
 from collections.abc import Hashable, Iterator
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.agent.discovery import Found, Gateway, Health, Instance
 from isthmus.errors import Invalid, Violation
+from isthmus.hostport import joined, parted
 from isthmus.model.reading import CODES, pointer_of
+from isthmus.values import DNS_PORT
 
 _LAST_PORT = 65535
+_DNS = 53
 
 
 def _address(text: str) -> str:
@@ -27,16 +30,39 @@ def _address(text: str) -> str:
 
 
 def _reachable(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
+    try:
+        host, port = parted(text)
+    except ValueError:
+        raise PydanticCustomError("not_an_address", "must be ADDRESS:PORT") from None
+    if not 0 < port <= _LAST_PORT:
         raise PydanticCustomError("not_an_address", "must be ADDRESS:PORT")
-    _address(host.removeprefix("[").removesuffix("]"))
-    return text
+    return joined(_address(host), port)
+
+
+def _server(text: str) -> str:
+    """An address, with a port where it is not DNS's own."""
+    return text if _is_address(text) else _reachable(text)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _host_and_port(server: str) -> tuple[str, int]:
+    if _is_address(server):
+        return server, _DNS
+    host, _, port = server.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
 Address = Annotated[str, AfterValidator(_address)]
 Reachable = Annotated[str, AfterValidator(_reachable)]
+Server = Annotated[str, AfterValidator(_server)]
 Port = Annotated[int, Field(ge=1, le=_LAST_PORT)]
 
 
@@ -45,16 +71,28 @@ class _Part(BaseModel):
 
 
 class InstanceEntry(_Part):
-    """One instance of the file."""
+    """One instance of the file. `also`: its address of the other family of IP."""
 
     name: Name
     host: Name
     address: Address
+    also: Address = ""
     ports: dict[Port, Port] = {}
     zone: str = ""
     health: Literal["healthy", "unhealthy", "draining"] = "healthy"
     outbound: Port | None = None
+    vips: bool = False
+    low_ports: bool = False
+    dns: Port = DNS_PORT
+    dns_servers: Annotated[tuple[Server, ...], Field(strict=False)] = ()
     grpc: bool = False
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        """Two of one family would be two instances."""
+        if self.also and ip_address(self.also).version == ip_address(self.address).version:
+            raise PydanticCustomError("same_family", "`also` must be of the other family of IP than `address`")
+        return self
 
     @property
     def proxied(self) -> bool:
@@ -63,11 +101,18 @@ class InstanceEntry(_Part):
 
     def found(self) -> Instance:
         """The same as discovery sees it."""
-        return Instance(**dict(self) | {"health": Health(self.health)})
+        servers = tuple(_host_and_port(text) for text in self.dns_servers)
+        return Instance(**dict(self) | {"health": Health(self.health), "dns_servers": servers})
+
+    @property
+    def in_vain(self) -> tuple[str, ...]:
+        """What says something of services' addresses where they are not bound."""
+        said = ("low_ports", "dns", "dns_servers")
+        return () if self.vips else tuple(name for name in said if name in self.model_fields_set)
 
 
 class GatewayEntry(_Part):
-    """One east-west gateway of the file."""
+    """One east-west gateway of the file. One at `0.0.0.0` or `::` (both families) is reached at `public` ones alone."""
 
     name: Name
     host: Name
@@ -92,7 +137,7 @@ def parse(text: str) -> Found:
         listing = Listing.model_validate(_decode(text))
     except ValidationError as error:
         raise Invalid(_violations(error)) from None
-    wrong = [*_named_twice(listing), *_both_ways(listing)]
+    wrong = [*_named_twice(listing), *_without_vips(listing), *_both_ways(listing)]
     if wrong:
         raise Invalid(wrong)
     instances = sorted((entry.found() for entry in listing.instances), key=lambda i: i.name)
@@ -115,6 +160,12 @@ def _named_twice(listing: Listing) -> Iterator[Violation]:
         if name in seen:
             yield Violation(at, "duplicate_name", f"{name!r} stands here twice")
         seen.add(name)
+
+
+def _without_vips(listing: Listing) -> Iterator[Violation]:
+    for i, entry in enumerate(listing.instances):
+        for name in entry.in_vain:
+            yield Violation(f"/instances/{i}/{name}", "needs_vips", "has no effect without `vips: true`")
 
 
 def _both_ways(listing: Listing) -> Iterator[Violation]:

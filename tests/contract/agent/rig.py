@@ -21,6 +21,7 @@ from gateway.edge.keys import key_pem
 from gateway.proto import host_pb2 as host
 from gateway.proto import host_pb2_grpc
 from gateway.proto import link_pb2 as link
+from isthmus.hostport import parted
 from isthmus.model.definition import Definition
 from isthmus.pki import chain, csr, link_ca
 from isthmus.values import Secret
@@ -125,10 +126,9 @@ async def join(address: str, pin: str, token: str, key: ec.EllipticCurvePrivateK
 
 def shown(address: str) -> tuple[Any, ...]:
     """The chain that a server shows, before it is believed."""
-    name, _, port = address.rpartition(":")
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_alpn_protos([b"h2"])
-    with socket.create_connection((name, int(port)), DEADLINE) as plain:
+    with socket.create_connection(parted(address), DEADLINE) as plain:
         plain.setblocking(True)  # noqa: FBT003 - what OpenSSL wants
         connection = SSL.Connection(context, plain)
         connection.set_connect_state()

@@ -158,6 +158,7 @@ async def test_a_slot_is_exported_once_the_gateway_has_acked_it(joined: Joined) 
                 await stream.ack(await stream.proxy(proxy))
             await until(lambda: (a := joined.acks("node/blue@1.40")) and a.acked, "sidecars are counted")
             assert not joined.said("summary"), "nothing is known of the gateway yet"
+            await until(lambda: len(stream.names("ew", Type.CLUSTER)) == 4, "both proxies have been seen")
             await stream.ack(await stream.proxy("ew"))
             summary = await until(lambda: joined.said("summary") and joined.said("summary")[-1], "it is announced")
             assert ({n.node for n in summary.nodes}, list(summary.gateways)) == ({"front", "blue"}, ["127.0.1.9:15443"])

@@ -1,10 +1,12 @@
 """A document is made, read, changed and deleted under its URL, and nobody overwrites what he has not seen."""
 
+from ipaddress import ip_address
 from typing import Any
 
 import httpx
 import pytest
 
+from isthmus.model.vips import DEFAULT
 from tests.contract.api.conftest import NEW, THERE, problem, violations
 
 NODE = {"spec": {"listeners": [{"portMapping": {"port": 8080, "protocol": "http"}}]}}
@@ -34,6 +36,29 @@ async def test_a_document_lives_from_its_put_to_its_delete(shop: httpx.AsyncClie
     gone = await shop.delete(URL, headers={"If-Match": '"3"'})
     assert gone.json() == {"revision": 4}
     assert problem(await shop.get(URL)) == (404, "not_found")
+
+
+async def test_a_virtual_service_says_its_addresses(shop: httpx.AsyncClient) -> None:
+    url = "/v1/meshes/shop/virtual-services/a.local"
+    made = await shop.put(url, json={"spec": {}}, headers=NEW)
+    assert made.status_code == 201, made.text
+    meta = made.json()["meta"]
+    assert ip_address(meta["vip"]) in DEFAULT
+    assert meta["vip6"] == str(ip_address(meta["vip6"]))
+    assert (await shop.get(url)).json()["meta"] == meta
+    blue = (await shop.put(URL, json=NODE, headers=NEW)).json()
+    assert not {"vip", "vip6"} & blue["meta"].keys()
+
+
+async def test_a_range_that_has_no_more_addresses_refuses_another_service(shop: httpx.AsyncClient) -> None:
+    services: Json = [{"kind": "VirtualService", "name": name, "spec": {}} for name in ("a", "b")]
+    whole: Json = {"spec": {}, "settings": {"vips": "240.0.0.0/30"}, "resources": services}
+    assert (await shop.put("/v1/meshes/shop", json=whole, headers=THERE)).status_code == 200
+    refused = await shop.put("/v1/meshes/shop/virtual-services/c", json={"spec": {}}, headers=NEW)
+    assert problem(refused) == (409, "vips_exhausted")
+    whole["settings"] = {"vips": "127.0.0.0/8"}
+    refused = await shop.put("/v1/meshes/shop", json=whole, headers=THERE)
+    assert violations(refused) == [("/settings/vips", "reserved_network")]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,7 @@ async def test_a_put_spares_what_its_author_may_not_know_of(api: httpx.AsyncClie
     await api.put(URL, json=said, headers=NEW)
     await api.put(f"{URL}/clusters/east", json={"spec": {}}, headers=NEW)
     await api.put(f"{URL}/placements/a", json={"spec": {"clusters": ["east"]}}, headers=NEW)
+    await api.put(f"{URL}/transports/a", json={"spec": {"mode": "strict"}}, headers=NEW)
     bound = {"spec": {"node": "a", "match": {"file": "a-1"}}}
     await api.put(f"{URL}/bindings/a-1", json=bound, headers=NEW)
     answer = await api.put(URL, json=said, headers=THERE)
@@ -143,6 +144,7 @@ async def test_a_put_spares_what_its_author_may_not_know_of(api: httpx.AsyncClie
         "Attachment",
         "Binding",
         "Placement",
+        "Transport",
         "VirtualNode",
     ]
-    assert answer.headers["etag"] == '"4"'
+    assert answer.headers["etag"] == '"5"'

@@ -29,7 +29,7 @@ def shop(client: Client) -> Client:
     [
         (("meshes",), "NAME REF HEAD TARGET LIVE", "shop 111111111111:us-east-1:shop 1 0 0"),
         (("revisions", "-m", "shop"), "REVISION STATUS AUTHOR REASON LIVE AFTER MS", "1 accepted ada put mesh -"),
-        (("virtual-nodes", "-m", "shop"), "NAME REVISION VERSION UPDATED", "a 1 1"),
+        (("virtual-nodes", "-m", "shop"), "NAME REVISION VERSION UPDATED UNBOUND, FOUND BY", "a 1 1"),
         (("clusters",), "NAME REGION STATE AGENTS TRUST DOMAIN", ""),
         (("clusters", "-m", "shop"), "NAME REVISION VERSION UPDATED", ""),
         (("routes", "-m", "shop", "--parent", "r"), "NAME REVISION VERSION UPDATED", ""),

@@ -11,7 +11,8 @@ from isthmus.store.clusters import Clusters
 from isthmus.store.database import Database
 from isthmus.store.deliveries import Deliveries, record
 from isthmus.store.replicas import Replicas
-from isthmus.values import BASE_DOMAIN, AgentId
+from isthmus.values import BASE_DOMAIN, AgentId, mesh_label, service_id, slot_id
+from isthmus.wire import Sni
 from isthmus.xds.snapshot import NOTHING, Phase
 from tests import build
 from tests.contract.cli.conftest import Run
@@ -64,3 +65,18 @@ def test_a_refusal_is_told_with_whose_it_is(
         record(delivery, "a1", "node/front@1.40", said, datetime.now(UTC))
     shown = isthmus("rollout", "status", "shop").out
     assert "p in east refused cds node/blue/8080 (of VirtualNode blue): no such thing" in shown
+
+
+def test_a_gateways_name_is_told_as_the_tenant_called_it(
+    isthmus: Run, cluster: UUID, client: Client, database: Database, org: UUID
+) -> None:
+    mesh = _compile(client, database, org)
+    name = Sni(slot_id(cluster, mesh, "blue", "blue-1"), 8080, service_id(mesh, "blue"), mesh_label(mesh)).text()
+    asked = ("explain-sni", "shop", name.upper(), "--cluster", "east")
+    told = {"mesh": "shop", "node": "blue", "port": 8080, "protocol": "http", "slot": name.partition(".")[0]}
+    assert isthmus(*asked, "--instance", "blue-1", "--instance", "x", "-o", "json").json == told | {
+        "instance": "blue-1"
+    }
+    assert isthmus(*asked).out.splitlines()[1].split() == ["shop", "blue", "8080", "http", told["slot"], "-"]
+    refused = isthmus("explain-sni", "shop", name.replace(".v1.", ".v0."), "--cluster", "east")
+    assert (refused.code, "is no SNI of a mesh" in refused.err) == (1, True)

@@ -121,7 +121,7 @@ class App(_Told):
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 pass
 
-        self._server = _HttpServer((address, listens or port), Handler)
+        self._server = (_HttpServer6 if ":" in address else _HttpServer)((address, listens or port), Handler)
         self._server.counted = self._count
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -146,6 +146,10 @@ class _HttpServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - a caller that went away
         pass
+
+
+class _HttpServer6(_HttpServer):
+    address_family = socket.AF_INET6
 
 
 class GrpcApp(_Told, grpc.GenericRpcHandler):

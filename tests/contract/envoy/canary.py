@@ -16,16 +16,18 @@ from typing import Any, Self
 from google.protobuf import json_format
 
 from isthmus.model.definition import Definition
-from isthmus.values import TrustDomain, slot_id
+from isthmus.values import DNS_PORT, TrustDomain, slot_id
 from isthmus.xds import aws_image, secrets
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import Here, LocalInstance, RemoteCluster, RemoteNode, RemoteSlot, Topology, endpoints
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.proxy import AtGateway, Composed, compose_east_west, compose_gateway, compose_node
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, Type
 from tests.contract.envoy.ads import Ads
 from tests.contract.envoy.certificates import Domain
 from tests.contract.envoy.feeding import Running, bootstrap
 from tests.contract.envoy.lanes import MESSAGES, alike, side_by_side
+from tests.contract.envoy.supplying import supplied
 from tests.golden.cases import MESH_ID, REGIONS, resources, surroundings
 from tests.until import until
 
@@ -62,7 +64,8 @@ def proxies(definition: Definition, snapshot: Snapshot, seed: int) -> Iterator[P
         elif role == "node":
             ports = {port: 20000 + i for i, (port, _) in enumerate(directory.nodes[name].ports)}
             instance = LocalInstance("one", name, "127.0.0.1", ports)
-            yield [*_bodies(compose_node(listed, known, instance, SECRETS[0])), SECRETS[1]]
+            own = OwnHost(low_ports=True, dns=DNS_PORT) if random.randrange(2) else None
+            yield [*_bodies(compose_node(listed, known, instance, SECRETS[0], own_host=own)), SECRETS[1]]
             if directory.facts.permissive and random.randrange(4) == 0:
                 yield _bodies(aws_image.compose_node(listed, plain))
         elif role == "gateway":
@@ -74,7 +77,7 @@ def proxies(definition: Definition, snapshot: Snapshot, seed: int) -> Iterator[P
 
 
 def _bodies(composed: Iterable[Composed]) -> list[Resource]:
-    return [each.resource for each in composed]
+    return supplied(each.resource for each in composed)
 
 
 def _listens(definition: Definition) -> Mapping[str, tuple[int, ...]]:

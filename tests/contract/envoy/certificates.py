@@ -39,18 +39,24 @@ class Domain:
         """The `identity` secret of a workload."""
         return secrets.identity(*self.leaf(uri))
 
-    def leaf(self, uri: str) -> tuple[bytes, bytes]:
-        """A workload's certificate and key, as PEM."""
+    def leaf(self, uri: str, *, at: dt.datetime | None = None) -> tuple[bytes, bytes]:
+        """A workload's certificate and key, as PEM; good for an hour, which began now if nothing is said."""
         key = ec.generate_private_key(ec.SECP256R1())
         private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        return self.signed(uri, key.public_key()), private
+        return self.signed(uri, key.public_key(), at=at), private
 
-    def signed(self, uri: str, key: ec.EllipticCurvePublicKey, life: dt.timedelta = dt.timedelta(hours=1)) -> bytes:
+    def signed(
+        self,
+        uri: str,
+        key: ec.EllipticCurvePublicKey,
+        life: dt.timedelta = dt.timedelta(hours=1),
+        at: dt.datetime | None = None,
+    ) -> bytes:
         """A workload's certificate for a key of its own, as PEM, which ends after `life`."""
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)  # noqa: FBT003
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         leaf = (
-            self._builder(x509.Name([]), key, life)
+            self._builder(x509.Name([]), key, at, life)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(both, critical=False)
@@ -60,9 +66,13 @@ class Domain:
         return leaf.public_bytes(_PEM)
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, life: dt.timedelta = dt.timedelta(hours=1)
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        at: dt.datetime | None = None,
+        life: dt.timedelta = dt.timedelta(hours=1),
     ) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
+        now = at or dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)

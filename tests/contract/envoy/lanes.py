@@ -11,6 +11,7 @@ from zlib import crc32
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import extension_pb2
+from envoy.config.core.v3.address_pb2 import SocketAddress
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
@@ -56,7 +57,8 @@ def laned(resource: Resource, lane: int, filters: Mapping[str, str], *, bind: bo
     prefix = f"{lane}|"
     _rename(message, prefix, filters)
     if resource.type is Type.LISTENER and message.HasField("address") and not bind:
-        message.bind_to_port.value = False
+        if message.address.socket_address.protocol == SocketAddress.TCP:  # of UDP Envoy refuses that
+            message.bind_to_port.value = False
         message.address.socket_address.address = _apart(lane, resource.name)
     return replace(resource, name=prefix + resource.name, body=message.SerializeToString(deterministic=True))
 

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from isthmus.model.definition import Definition
 from isthmus.xds.aws_image import Capture, compose_node
-from isthmus.xds.compile import compile_mesh
+from isthmus.xds.compile import compile_mesh, offline_vips
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import Here, LocalInstance, Topology, endpoints
 from isthmus.xds.snapshot import AGENT_VIEW
@@ -32,7 +32,8 @@ from tests.contract.envoy.feeding import Running, bootstrap
 from tests.golden.cases import resources, surroundings
 from tests.until import until
 
-CALLER, DB, WEB, OUTSIDE = (f"10.77.0.{n}" for n in range(1, 5))
+CALLER, DB, WEB, OUTSIDE, ZOO = (f"10.77.0.{n}" for n in range(1, 6))
+VIPS = "10.78.0.0/16"
 TCP, HTTP, OTHER, TLS = 5432, 8080, 3306, 443
 CAPTURE = Capture("0.0.0.0", 15000, 15001)  # noqa: S104 - as the image has it, in a network where nobody else is
 PATIENCE = 2.0
@@ -44,6 +45,7 @@ def main() -> None:
     envoy = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     apps: list[TcpApp | App] = [
         TcpApp("db", DB, TCP),
+        TcpApp("zoo", ZOO, TCP),
         TcpApp("outside", OUTSIDE, TCP),
         TcpApp("outside", OUTSIDE, OTHER),
     ]
@@ -60,22 +62,29 @@ def main() -> None:
 
 
 def definition(egress: str) -> Definition:
-    """`front` calls `db.local` over TCP and `web.local` over HTTP."""
+    """`front` calls `db.local` and `zoo.local` over TCP of one port and `web.local` over HTTP."""
     return build.mesh(
-        build.node("front", port=9000, backends=["db.local", "web.local"]),
+        build.node("front", port=9000, backends=["db.local", "web.local", "zoo.local"]),
         build.node("db", ports={TCP: "tcp"}),
+        build.node("zoo", ports={TCP: "tcp"}),
+        build.service("zoo.local", node="zoo"),
         build.node("web", ports={HTTP: "http"}),
         build.service("db.local", node="db"),
         build.service("web.local", node="web"),
         targets={"web": 100},
         clusters=("east",),
         spec={"egressFilter": {"type": egress}},
+        settings={"vips": VIPS},
     )
 
 
 def _cases(heard: list[bytes]) -> Mapping[str, Callable[[], str]]:
+    vips = offline_vips(definition("DROP_ALL"))
     return {
         "a TCP port of a backend, wherever it was for": partial(_greeted, OUTSIDE, TCP),
+        "a TCP service at its own address": partial(_greeted, vips["db.local"], TCP),
+        "another of the same port at its own": partial(_greeted, vips["zoo.local"], TCP),
+        "a backend by its host, at its own address": partial(_asked, vips["web.local"], HTTP, "web.local"),
         "another port, where a server speaks first": partial(_greeted, OUTSIDE, OTHER),
         "a backend by its host": partial(_asked, OUTSIDE, HTTP, "web.local"),
         "another host at a port of a backend": partial(_asked, OUTSIDE, HTTP, "outside.example"),
@@ -137,8 +146,9 @@ def _listen(address: str, port: int, heard: list[bytes]) -> None:
 def _network() -> None:
     run = partial(subprocess.run, check=True, capture_output=True)
     run(["ip", "link", "set", "lo", "up"])
-    for address in (CALLER, DB, WEB, OUTSIDE):
+    for address in (CALLER, DB, WEB, OUTSIDE, ZOO):
         run(["ip", "address", "add", f"{address}/32", "dev", "lo"])
+    run(["ip", "route", "add", VIPS, "dev", "lo"])  # as a host has some route to everywhere
     rule = ["-p", "tcp", "-s", CALLER, "-j", "REDIRECT", "--to-ports", str(CAPTURE.outbound)]
     run(["iptables", "-t", "nat", "-A", "OUTPUT", *rule])
 
@@ -149,7 +159,7 @@ def _running(egress: str, envoy: Path | None) -> Iterator[list[str]]:
     snapshot = compile_mesh(definition(egress), surroundings(), "east").snapshot
     directory = Directory.read(resources(snapshot, AGENT_VIEW))
     assert directory is not None
-    local = [LocalInstance("db", "db", DB), LocalInstance("web", "web", WEB)]
+    local = [LocalInstance("db", "db", DB), LocalInstance("web", "web", WEB), LocalInstance("zoo", "zoo", ZOO)]
     known = endpoints(directory, Topology(local), Here("east", UUID(int=0), "us-east-1", "east"))
     view = list(resources(snapshot, "node/front@1.40"))
     ads.give("front", [each.resource for each in compose_node(view, known, CAPTURE)])

@@ -10,9 +10,11 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from isthmus.hostport import joined
 from isthmus.ir.surroundings import ClusterFacts, Surroundings
 from isthmus.model.check import check
 from isthmus.model.definition import Definition
@@ -30,7 +32,9 @@ from isthmus.xds.endpoints import (
     Topology,
     endpoints,
 )
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.proxy import AtGateway, Composed, compose_east_west, compose_gateway, compose_node
+from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Snapshot, view_id
 from tests.contract.envoy.ads import Ads
 from tests.contract.envoy.applications import App, GrpcApp, TcpApp
@@ -57,8 +61,8 @@ HTTP, HTTP2, GRPC, TCP, SECOND, THIRD = (free_port() for _ in range(6))
 DOOR, SIDE_DOOR = free_port(), free_port()
 """Ports of virtual gateways, which listen there."""
 
-OUTBOUND, EAST_WEST = free_port(), free_port()
-"""Where sidecars take their applications' requests, and where east-west gateways listen."""
+OUTBOUND, EAST_WEST, DNS = free_port(), free_port(), free_port()
+"""Where sidecars take their applications' requests, where east-west gateways listen, where names are asked for."""
 
 _STAGES = itertools.count(1)
 _APPLICATIONS = {"http": App, "http2": H2App, "grpc": GrpcApp, "tcp": TcpApp}
@@ -72,13 +76,17 @@ def inbound(port: int) -> int:
 
 @dataclass(frozen=True)
 class Instance:
-    """A running copy of a node (of its own name, if none is said). Only where the node is placed does it take part."""
+    """A running copy of a node (of its own name, if none is said). Only where the node is placed does it take part.
+
+    `vips`: whether its proxy binds services' addresses; at most one of all that run may.
+    """
 
     name: str
     node: str = ""
     cluster: str = "east"
     proxied: bool = True
     serving: bool = True
+    vips: bool = False
 
     @property
     def of(self) -> str:
@@ -95,9 +103,16 @@ class Door:
 
 
 class Stage:
-    """`envoys`, by name (`east-west/<cluster>` too); `apps`, by (instance, port)."""
+    """`envoys`, by name (`east-west/<cluster>` too); `apps`, by (instance, port).
 
-    def __init__(self, *instances: Instance, doors: Sequence[Door] = ()) -> None:
+    `also`: instances' addresses of the other family of IP.
+
+    `resolved`: what nodes' own service discovery says in either cluster, by node, from the next definition on.
+
+    `managed`: the secrets that the control plane hands to every proxy, by name. `sds`: the socket of a tenant's own.
+    """
+
+    def __init__(self, *instances: Instance, doors: Sequence[Door] = (), sds: Path | None = None) -> None:
         number = next(_STAGES)
         self.instances = {i.name: i for i in instances}
         self.doors = {d.name: d for d in doors}
@@ -107,11 +122,16 @@ class Stage:
         }
         self.domains = {c: Domain(TrustDomain.of(c, 1, "acme").text) for c in HERE}
         self.health: dict[str, Health] = {}
+        self.resolved: dict[str, Resolved] = {}
+        self.dns_servers: tuple[tuple[str, int], ...] = ()
+        self.also: dict[str, str] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self._directories: dict[str, Directory] = {}
         self.apps: dict[tuple[str, int], Application] = {}
         self.envoys: dict[str, Envoy] = {}
         self.ads = Ads()
+        self.managed: dict[str, Resource] = {}
+        self._sds = sds
         self._identities: dict[str, Resource] = {}
         self._definition: Definition | None = None
         self._in_force: dict[str, Health] | None = None
@@ -152,7 +172,7 @@ class Stage:
         """Start the Envoys that do not run, and wait until all are ready."""
         for proxy in self.proxies:
             if proxy not in self.envoys:
-                self.envoys[proxy] = Envoy(proxy, self.ads)
+                self.envoys[proxy] = Envoy(proxy, self.ads, self._sds)
         for proxy in self.proxies:
             until(partial(self._ready, proxy), READY, every=0.002)
 
@@ -215,15 +235,17 @@ class Stage:
         if proxy in self.instances:
             instance = self.instances[proxy]
             view = self._view(instance.cluster, view_id("node", instance.of, "1.40"))
-            told = compose_node(view, self._endpoints(instance.cluster), self._local(instance), bundle, OUTBOUND)
-            return [*_bodies(told), self._identity(instance.cluster, "node", instance.of)]
+            own = OwnHost(dns=DNS, dns_servers=self.dns_servers) if instance.vips else None
+            known, local = self._endpoints(instance.cluster), self._local(instance)
+            told = compose_node(view, known, local, bundle, OUTBOUND, own_host=own)
+            return [*_bodies(told), self._identity(instance.cluster, "node", instance.of), *self.managed.values()]
         if proxy in self.doors:
             door = self.doors[proxy]
             ports = self._directories[door.cluster].gateways.get(door.name, ())
             local = LocalInstance(proxy, door.name, self.addresses[proxy], {p: p for p in ports})
             view = self._view(door.cluster, view_id("gateway", door.name, "1.40"))
             told = compose_gateway(view, self._endpoints(door.cluster), local, bundle)
-            return [*_bodies(told), self._identity(door.cluster, "gateway", door.name)]
+            return [*_bodies(told), self._identity(door.cluster, "gateway", door.name), *self.managed.values()]
         cluster = proxy.partition("/")[2]
         directory = self._directories[cluster]
         view = self._view(cluster, view_id("east-west", directory.facts.label, "1.40"))
@@ -262,7 +284,17 @@ class Stage:
     def _local(self, instance: Instance) -> LocalInstance:
         ports = {p: inbound(p) for p, _ in self._ports(instance)} if instance.proxied else {}
         health = self.health.get(instance.name, "healthy")
-        return LocalInstance(instance.name, instance.of, self.addresses[instance.name], ports, health=health)
+        name, node = instance.name, self._directories[instance.cluster].nodes.get(instance.of)
+        families = node.families if node is not None else ()
+        return LocalInstance(
+            name,
+            instance.of,
+            self.addresses[name],
+            ports,
+            health=health,
+            also=self.also.get(name, ""),
+            families=families,
+        )
 
     def _locals(self, cluster: str) -> list[LocalInstance]:
         placed = self._directories[cluster].nodes
@@ -271,7 +303,8 @@ class Stage:
     def _endpoints(self, cluster: str) -> Mapping[str, Resource]:
         """Each cluster knows its own instances, and the others' as slots behind their gateway."""
         others = [self._remote(other) for other in HERE if other != cluster]
-        return endpoints(self._directories[cluster], Topology(self._locals(cluster), others), HERE[cluster])
+        topology = Topology(self._locals(cluster), others, self.resolved)
+        return endpoints(self._directories[cluster], topology, HERE[cluster])
 
     def _remote(self, cluster: str) -> RemoteCluster:
         nodes: dict[str, list[RemoteSlot]] = {}
@@ -279,7 +312,7 @@ class Stage:
             if local.ports:
                 said = RemoteSlot(self.slot(local.name), health=local.health, ports=tuple(local.ports))
                 nodes.setdefault(local.node, []).append(said)
-        here, gateway = HERE[cluster], f"{self.addresses[_east_west(cluster)]}:{EAST_WEST}"
+        here, gateway = HERE[cluster], joined(self.addresses[_east_west(cluster)], EAST_WEST)
         listed = {node: RemoteNode(tuple(slots), len(slots)) for node, slots in nodes.items()}
         return RemoteCluster(cluster, here.region, here.network, "live", (gateway,), listed)
 

@@ -4,11 +4,7 @@
 two tables of the gateway are applied one after the other in either order, which a single push leaves to Envoy.
 """
 
-import http.client
-import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from itertools import cycle, islice, pairwise
 from typing import Any
 
@@ -16,16 +12,14 @@ import pytest
 
 from isthmus.model.definition import Definition
 from isthmus.xds import names
-from isthmus.xds.overlap import differing, overlap
 from isthmus.xds.snapshot import Phase, Resource, Snapshot, Type, compose
 from tests import build
-from tests.contract.envoy.asking import PATIENCE
+from tests.contract.envoy.flowing import Streams, phases
 from tests.contract.envoy.stage import DOOR, HERE, HTTP, Door, Instance, Stage
 from tests.until import until
 
 SHAPES = "shapes.local"
 MOVES = 20
-STREAMS = 3
 KEPT = {"hostname": {"defaultTargetHostname": "DISABLED"}}
 INGRESS, OUTBOUND = names.ingress(DOOR), names.OUTBOUND
 
@@ -55,55 +49,6 @@ def playing() -> Iterator[Stage]:
         stage.stop()
 
 
-class Streams:
-    """Requests one after another on a few connections. `answers`: how often who answered, or what went wrong."""
-
-    def __init__(self, address: str) -> None:
-        self.answers: Counter[str] = Counter()
-        self._address, self._over = address, threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(STREAMS)]
-
-    def _run(self) -> None:
-        connection = http.client.HTTPConnection(self._address, DOOR, timeout=PATIENCE)
-        while not self._over.is_set():
-            try:
-                connection.request("GET", "/", headers={"Host": "shop.example"})
-                response = connection.getresponse()
-                body = response.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.answers[repr(error)] += 1
-                connection.close()
-                continue
-            self.answers["blue" if b'"blue"' in body else "green" if b'"green"' in body else str(response.status)] += 1
-        connection.close()
-
-    @contextmanager
-    def flowing(self) -> Iterator[None]:
-        """While this lasts, and at least until something was answered."""
-        for thread in self._threads:
-            thread.start()
-        try:
-            until(lambda: self.answers)
-            yield
-        finally:
-            self._over.set()
-            for thread in self._threads:
-                thread.join()
-
-
-def phases(old: Mapping[str, Snapshot], new: Mapping[str, Snapshot]) -> Iterator[Mapping[str, Snapshot]]:
-    """What both clusters are offered, phase by phase."""
-    for phase in Phase:
-        yield {cluster: _between(phase, old[cluster], new[cluster]) for cluster in HERE}
-
-
-def _between(phase: Phase, old: Snapshot, new: Snapshot) -> Snapshot:
-    bodies = {**old.resources, **new.resources}
-    needed = {version: bodies[version] for version in differing(old.manifest, new.manifest)}
-    content = overlap(phase, old.manifest, new.manifest, needed)
-    return Snapshot(content.manifest, {**bodies, **{table.ref.version: table for table in content.tables}})
-
-
 def one_by_one(stage: Stage, snapshots: Mapping[str, Snapshot], last: str) -> None:
     """Apply to the gateway all but one of its tables, and then that, too; clusters are taken away last, as ever."""
     before = _by_name(stage.resources("ingress"))
@@ -127,7 +72,7 @@ def snapshots(stage: Stage, definition: Definition) -> Mapping[str, Snapshot]:
 @pytest.mark.parametrize("rewrite", [None, KEPT], ids=["with the service's host", "with the caller's host"])
 def test_no_request_is_lost_while_a_gateway_route_moves_to_and_fro(playing: Stage, rewrite: Any) -> None:  # noqa: ANN401
     ends = [snapshots(playing, leading_to(service, rewrite)) for service in (SHAPES, build.SERVICE)]
-    streams, lasts = Streams(playing.addresses["ingress"]), cycle((INGRESS, OUTBOUND, OUTBOUND))
+    streams, lasts = Streams(playing.addresses["ingress"], DOOR, "shop.example"), cycle((INGRESS, OUTBOUND, OUTBOUND))
     with streams.flowing():
         for old, new in islice(pairwise(cycle(reversed(ends))), MOVES):
             for offered in phases(old, new):
@@ -142,7 +87,10 @@ def test_without_the_phases_requests_are_lost(playing: Stage, last: str) -> None
     old, new = (snapshots(playing, leading_to(service)) for service in (SHAPES, build.SERVICE))
     playing.know(old)
     playing.tell()
-    before, streams = _by_name(playing.resources("ingress")), Streams(playing.addresses["ingress"])
+    before, streams = (
+        _by_name(playing.resources("ingress")),
+        Streams(playing.addresses["ingress"], DOOR, "shop.example"),
+    )
     with streams.flowing():
         bare = {cluster: compose(Phase.SHIFT, old[cluster].manifest, new[cluster].manifest) for cluster in HERE}
         playing.know({c: Snapshot(m, {**old[c].resources, **new[c].resources}) for c, m in bare.items()})

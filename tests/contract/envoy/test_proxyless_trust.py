@@ -18,7 +18,8 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from gateway.proto import host_pb2
 from gateway.warden.proxyless import BOOTSTRAP, CREDENTIALS, ENVIRONMENT
 from isthmus.model.definition import Definition
-from isthmus.values import ALPN_GRPC, Sni, mesh_label, service_id
+from isthmus.values import ALPN_GRPC, mesh_label, service_id
+from isthmus.wire import Sni
 from isthmus.xds import names
 from isthmus.xds.snapshot import Resource, Type
 from tests import build

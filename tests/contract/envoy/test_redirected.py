@@ -16,6 +16,9 @@ ALONE = ["unshare", "--map-root-user", "--net"]
 
 EXPECTED = {
     "a TCP port of a backend, wherever it was for": ("db", "db"),
+    "a TCP service at its own address": ("db", "db"),
+    "another of the same port at its own": ("zoo", "zoo"),
+    "a backend by its host, at its own address": ("web", "web"),
     "another port, where a server speaks first": ("", "outside"),
     "a backend by its host": ("web", "web"),
     "another host at a port of a backend": ("404", "outside"),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from isthmus.model.definition import Definition
-from isthmus.values import Sni, mesh_label, service_id
+from isthmus.values import mesh_label, service_id
+from isthmus.wire import Sni
 from isthmus.xds.snapshot import Resource, Type
 from tests import build
 from tests.contract.envoy.applications import Does

@@ -42,6 +42,7 @@ class Place:
     offers: dict[str, link.Offer] = field(default_factory=dict)
     trust: link.Trust = field(default_factory=link.Trust)
     imports: dict[str, link.Imports] = field(default_factory=dict)
+    certificates: link.Certificates = field(default_factory=link.Certificates)
     sequence: int = 0
 
 
@@ -145,6 +146,14 @@ class MemoryFeed:
         place.imports[mesh] = link.Imports(position=position, peers=peers)
         self._changed(EVERYBODY)
 
+    def certify(self, place: Place, certificates: link.Certificates) -> None:
+        """The cluster is to have these managed certificates."""
+        place.sequence += 1
+        version = sha256(certificates.SerializeToString(deterministic=True)).hexdigest()[:16]
+        place.certificates.CopyFrom(certificates)
+        place.certificates.position.CopyFrom(self._position(place, link.CERTIFICATES, "", version, place.sequence))
+        self._changed(place.id)
+
     def detach(self, place: Place, mesh: str) -> None:
         """The mesh concerns the cluster no more."""
         place.offers.pop(mesh)
@@ -239,6 +248,13 @@ class MemoryFeed:
         trust = self._place(agent).trust
         trust.position.sequence += bool(trust.bundles)
         return trust
+
+    async def certificates(self, agent: AgentId) -> link.Certificates:
+        """Those of the place, with another sequence at each look, as the store's."""
+        self._up()
+        certificates = self._place(agent).certificates
+        certificates.position.sequence += bool(certificates.certificates)
+        return certificates
 
     async def imports(self, agent: AgentId) -> Sequence[link.Imports]:
         """One a mesh."""

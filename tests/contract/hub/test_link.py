@@ -32,7 +32,7 @@ async def test_welcome_says_who_the_agent_is(rig: Rig) -> None:
     place = rig.feed.cluster("east", "acme")
     agent = await rig.connect(await rig.replica(place))
     assert agent.welcome == link.Welcome(
-        features=["withdraw", "signatures"],
+        features=["withdraw", "signatures", "certificates"],
         epoch=1,
         heartbeat_seconds=5,
         trust_domain="east-1.acme.isthmus.internal",

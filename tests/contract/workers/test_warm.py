@@ -175,7 +175,7 @@ def _kept(definition: Definition | None = None) -> Kept:
     made = definition or build.definition(name="empty")
     ground = Ground.of(made, surroundings())
     compiler = Compiler(ground, "east")
-    compiler.change(made.documents)
+    compiler.change(made.documents, {})
     return Kept(1, ground, {"east": compiler})
 
 

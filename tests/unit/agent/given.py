@@ -58,11 +58,12 @@ GATEWAY = Gateway("ew", "h1", "10.0.0.9", 15443)
 
 
 def world(*instances: Instance, gateways: tuple[Gateway, ...] = (), **more: Any) -> World:  # noqa: ANN401 - its fields
-    """East with the mesh and these instances."""
+    """East with the mesh and these instances, whose proxies have all been seen."""
     made: dict[str, Any] = {
         "place": Place("east", EAST, "us-east-1", DOMAIN),
         "meshes": {MESH: mesh()},
         "trust": TRUST,
         "found": Found(instances, gateways),
+        "proxied": {each.name: each.ports for each in instances if each.ports},
     }
     return World(**(made | more))

@@ -91,6 +91,24 @@ def test_a_refusal_is_counted_while_it_is_of_what_the_proxy_is_to_have() -> None
     assert not counted({"p1": seen("d1", nacks=(nack("l1"),))}).nacks
 
 
+@pytest.mark.parametrize(
+    ("name", "message", "counted_"),
+    [
+        ("outbound/vip/db/80", "cannot bind '127.150.0.1:80': Permission denied", 0),
+        ("outbound/tcp/5432", "cannot bind '10.0.0.1:5432': Address already in use", 0),
+        ("dns", "cannot bind '10.0.0.1:53': Permission denied", 0),
+        ("outbound/vip/db/80", "no such filter", 1),
+        ("inbound/80", "cannot bind '10.0.0.1:80': Address already in use", 1),
+    ],
+    ids=["a low port", "a port that is taken", "names", "what is wrong everywhere", "what a node cannot do without"],
+)
+def test_what_a_host_does_not_let_its_proxy_bind_is_no_refusal(name: str, message: str, counted_: int) -> None:
+    target = Target("d2", LEDGER["d2"], frozenset({Ref("lds", name, "l2")}))
+    refusal = ProxyNack(type="lds", name=name, version="l2", message=message)
+    counts = count({VIEW: AT}, {"p1": target}, {"p1": seen("d2", nacks=(refusal,))}, LEDGER, NOW)
+    assert len(counts["m", "node/a@1.40"].nacks) == counted_
+
+
 def test_a_refusal_at_a_gateway_of_many_meshes_is_that_meshs_if_it_names_one() -> None:
     first, second = ViewVersion("m", "east-west/aaaa@1.40", "1"), ViewVersion("n", "east-west/bbbb@1.40", "1")
     refs = frozenset({Ref("cds", "s.1.x.aaaa.v1.internal", "c"), Ref("lds", "east-west", "l")})

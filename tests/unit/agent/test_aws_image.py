@@ -123,6 +123,20 @@ def test_an_instance_with_a_wardens_proxy_is_not_taken_from_it() -> None:
         admit(CLAIMED, ACCOUNT, "10.0.0.1", given, compose(given).inventory.workloads)
 
 
+def test_an_instance_that_once_had_a_wardens_proxy_is_not_spoken_to_in_plaintext_again() -> None:
+    given = world(BARE, proxied={"front": {8080: 15006}})
+    with pytest.raises(Conflict, match="take it off the list"):
+        admit(CLAIMED, ACCOUNT, "10.0.0.1", given, compose(given).inventory.workloads)
+
+
+def test_a_node_says_whether_an_image_may_be_it_whatever_its_mesh_says() -> None:
+    made = build.mesh(build.transport("front", "permissive"), settings={"transport": "strict"})
+    given = world(BARE, BLUE, images={"front": IMAGE}, meshes={MESH: mesh(made)})
+    plan = compose(given).plans["front"]
+    bodies = [r.body for r in plan.resources.values() if r.type == Type.ENDPOINTS]
+    assert not any(b"10.0.0.2" in body for body in bodies), "what is strict it cannot call"
+
+
 def test_a_listed_gateway_is_the_images_while_it_has_one() -> None:
     """Its ports must be listed, and nobody calls it by mutual TLS."""
     given = world(INGRESS)
@@ -150,8 +164,9 @@ def test_an_image_that_nothing_changed_for_keeps_its_plan() -> None:
         ({"meshes": {}}, "its mesh is not in this cluster"),
         ({"meshes": {MESH: mesh(build.mesh(build.placement("front", "west")))}}, "front is not placed"),
         ({"meshes": {MESH: mesh(build.mesh(settings={"transport": "strict"}))}}, "strict"),
+        ({"meshes": {MESH: mesh(build.mesh(build.transport("front")))}}, "strict"),
     ],
-    ids=["no mesh", "placed elsewhere", "strict"],
+    ids=["no mesh", "placed elsewhere", "a strict mesh", "a strict node"],
 )
 def test_why_an_image_has_no_plan(changes: dict[str, Any], why: str) -> None:
     made = compose(world(BARE, images={"front": IMAGE}, **changes))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gateway.agent.compose import compose
-from gateway.agent.discovery import Found
+from gateway.agent.discovery import Found, Instance
 from isthmus.xds.snapshot import Type
 from tests import build
 from tests.unit.agent.given import (
@@ -43,6 +43,20 @@ def test_definition_is_proven_and_endpoints_and_bundles_are_not() -> None:
     assert not [r for r in plans["ew"].state.refs if r.type == Type.SECRET], "an east-west gateway holds no secret"
 
 
+def test_files_of_certificates_are_proven_where_they_are_read() -> None:
+    """One that cannot be read must halt a rollout; one of a port that is not served nobody would ever acknowledge."""
+    pair = {"file": {"certificateChain": "/c.pem", "privateKey": "/c.key"}}
+    mappings = [{"portMapping": {"port": port, "protocol": "http"}} for port in (8080, 8081)]
+    listeners = [mappings[0] | {"tls": {"mode": "STRICT", "certificate": pair}}, mappings[1]]
+    node = build.document("VirtualNode", "front", {"listeners": listeners})
+    given = world(FRONT, meshes={MESH: mesh(build.mesh(node))})
+    plan = compose(given).plans["front"]
+    secrets = {r.name: r.proven for r in plan.state.refs if r.type == Type.SECRET}
+    assert secrets == {"bundle": False, "file/serving/%2Fc.pem/%2Fc.key": True}
+    elsewhere = compose(replace(given, found=Found((instance("front", {8081: 15007}),), ()))).plans["front"]
+    assert {r.name for r in elsewhere.state.refs if r.type == Type.SECRET} == {"bundle"}
+
+
 def test_an_endpoint_that_moves_changes_no_definition() -> None:
     first = compose(world(FRONT, BLUE))
     moved = compose(world(FRONT, replace(BLUE, address="10.0.0.7")), first)
@@ -52,6 +66,17 @@ def test_an_endpoint_that_moves_changes_no_definition() -> None:
     changed = {(r.type, r.name) for r in now.refs} - {(r.type, r.name) for r in was.refs if r in now.refs}
     assert changed == {(Type.ENDPOINTS, "node/blue/8080")}
     assert moved.plans["blue"].state.definition != first.plans["blue"].state.definition, "it listens elsewhere now"
+
+
+def test_services_addresses_are_bound_where_an_instance_has_its_host_for_itself() -> None:
+    def listeners(of: Instance) -> set[str]:
+        refs = compose(world(of, BLUE)).plans["front"].state.refs
+        return {ref.name for ref in refs if ref.type == Type.LISTENER}
+
+    shared = listeners(FRONT)
+    own = listeners(replace(FRONT, vips=True))
+    assert own - shared == {f"outbound/vip/{build.SERVICE}/8080", "dns"}
+    assert shared < own
 
 
 def test_what_did_not_change_is_not_composed_again() -> None:

@@ -29,6 +29,7 @@ def kept(folder: Path) -> State:
     state.trust(link.Trust(bundles=[link.Bundle(trust_domain=DOMAIN.text, roots_pem=[b"root"])]))
     state.imports(link.Imports(position=link.Position(mesh=MESH, version="i"), peers=[link.Peer(cluster="west")]))
     state.summary(link.Summary(mesh=MESH, generation=7))
+    state.proxied({"blue": {8080: 15006}})
     return state
 
 
@@ -41,6 +42,7 @@ def test_everything_kept_is_there_again(tmp_path: Path) -> None:
     assert world.imports[MESH].peers[0].cluster == "west"
     assert world.trust == {DOMAIN.text: (b"root",)}
     assert state.summaries()[MESH].generation == 7
+    assert world.proxied == {"blue": {8080: 15006}}
 
 
 def test_what_the_disk_damaged_is_left_out_and_the_rest_stays(tmp_path: Path) -> None:

@@ -22,11 +22,46 @@ def test_a_file_is_read_with_its_defaults() -> None:
     )
 
 
+def test_a_proxy_that_has_its_host_for_itself_says_so() -> None:
+    said = "{name: a, host: h, address: 10.0.0.1, vips: true"
+    (plain,) = parse(f"instances: [{said}}}]").instances
+    assert (plain.vips, plain.low_ports, plain.dns, plain.dns_servers) == (True, False, 15053, ())
+    more = "low_ports: true, dns: 53, dns_servers: [10.0.0.2, '10.0.0.3:5353', 'fd00::2', '[fd00::3]:54']"
+    (full,) = parse(f"instances: [{said}, {more}}}]").instances
+    assert (full.low_ports, full.dns) == (True, 53)
+    assert full.dns_servers == (("10.0.0.2", 53), ("10.0.0.3", 5353), ("fd00::2", 53), ("fd00::3", 54))
+
+
+def test_an_instance_has_an_address_of_each_family_and_a_gateway_may_be_at_all_of_them() -> None:
+    text = """
+    instances: [{name: blue, host: h, address: 10.0.0.1, also: 'FD00:0::1'}]
+    gateways: [{name: ew, host: h, address: '::', port: 1, public: ['[fd00:0::1]:443', '1.2.3.4:443']}]
+    """
+    found = parse(text)
+    assert found.instances == (Instance("blue", "h", "10.0.0.1", also="fd00::1"),)
+    assert found.gateways[0].addresses == ("[fd00::1]:443", "1.2.3.4:443")
+    assert Gateway("ew", "h", "fd00::1", 443).addresses == ("[fd00::1]:443",)
+    assert Gateway("ew", "h", "::", 443).addresses == ()
+
+
 @pytest.mark.parametrize(
     ("text", "violations"),
     [
+        (
+            "instances: [{name: a, host: h, address: 1.1.1.1, dns: 53, low_ports: false, dns_servers: [1.1.1.1]}]",
+            {(f"/instances/0/{name}", "needs_vips") for name in ("dns", "low_ports", "dns_servers")},
+        ),
+        (
+            "instances: [{name: a, host: h, address: '::', vips: true, dns: 0, dns_servers: [ns.example, '1.1.1.1:']}]",
+            {
+                ("/instances/0/dns", "out_of_range"),
+                ("/instances/0/dns_servers/0", "not_an_address"),
+                ("/instances/0/dns_servers/1", "not_an_address"),
+            },
+        ),
         ("", {("", "wrong_type")}),
         ("instances: [", {("", "not_yaml")}),
+        ("instances: [{name: a, host: h, address: 1.2.3.4, also: 1.2.3.5}]", {("/instances/0", "same_family")}),
         ("[]", {("", "wrong_type")}),
         ("instances: {}", {("/instances", "wrong_type")}),
         ("{instances: [], instances: []}", {("", "not_yaml")}),
@@ -72,8 +107,11 @@ def test_a_file_is_read_with_its_defaults() -> None:
         ),
     ],
     ids=[
+        "what only VIPs give a meaning",
+        "everything wrong with how names are answered",
         "an empty file, as a half-written one is",
         "broken YAML",
+        "two addresses of one family",
         "a list",
         "instances as an object",
         "a key twice",

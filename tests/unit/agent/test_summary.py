@@ -111,7 +111,7 @@ def test_a_replica_that_sees_no_gateway_says_nothing() -> None:
 
 def test_a_cluster_without_gateways_says_that_it_has_none() -> None:
     summary = said(FRONT)
-    assert summary == link.Summary(mesh=MESH, generation=1)
+    assert summary == link.Summary(mesh=MESH, generation=1, bound=["front"])
 
 
 def test_the_generation_grows_with_every_change_and_only_then() -> None:

@@ -11,6 +11,8 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.message import Message
 
 from gateway.envoy.stand_ins import replace
+from isthmus.ir.transport import Calling, Demand, Material, Shown, Source
+from isthmus.xds import app_mesh_tls, tls
 from isthmus.xds.sources import packed
 
 HERE = Path("/somewhere/temporary")
@@ -47,6 +49,38 @@ def test_a_log_goes_to_a_temporary_file(said: bootstrap_pb2.Bootstrap) -> None:
     assert replace(said, HERE) == {"access log /var/log/apps/a.log: a temporary file"}
     assert b"/somewhere/temporary/" in said.SerializeToString()
     assert b"/var/log/apps" not in said.SerializeToString()
+
+
+def test_certificates_and_roots_that_are_not_here_are_throwaway_ones(tmp_path: Path) -> None:
+    """Files that can be read here stay, so that Envoy says what it thinks of them."""
+    (tmp_path / "ca.pem").write_text("here")
+    certificates = (Material(Source.FILE, ("/c.pem", "/k.pem")), Material(Source.MANAGED, ("arn:c",)))
+    clients = Demand(Material(Source.FILE, (str(tmp_path / "ca.pem"),)), ("a.example",))
+    out = bootstrap_pb2.Bootstrap()
+    chain = out.static_resources.listeners.add().filter_chains.add()
+    chain.transport_socket.CopyFrom(app_mesh_tls.downstream(Shown(certificates, clients, plaintext=False), ["h2"]))
+    cluster = out.static_resources.clusters.add()
+    demanded = Demand(Material(Source.SDS, ("their-ca",)))
+    calling = Calling(None, demanded, "a.example", proxied=True, bare=False)
+    cluster.transport_socket.CopyFrom(app_mesh_tls.upstream(calling, "isthmus-h2"))
+    assert replace(out, HERE) == {
+        "certificate /c.pem, /k.pem: a throwaway one",
+        "certificate arn:c: a throwaway one",
+        "trust in their-ca of SDS: in a throwaway authority",
+    }
+    said = out.SerializeToString()
+    assert str(tmp_path / "ca.pem").encode() in said
+    for gone in (b"/c.pem", b"arn:c", b"their-ca", b"sds_unix_socket"):
+        assert gone not in said
+
+
+def test_identities_and_bundles_stay_as_they_are() -> None:
+    out = bootstrap_pb2.Bootstrap()
+    chain = out.static_resources.listeners.add().filter_chains.add()
+    chain.transport_socket.CopyFrom(tls.downstream("shop", "isthmus-h2"))
+    before = out.SerializeToString(deterministic=True)
+    assert replace(out, HERE) == frozenset()
+    assert out.SerializeToString(deterministic=True) == before
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,15 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
             ["Route router/more /spec/httpRoute/action/weightedTargets/0"],
         ),
         (
-            build.mesh(build.route("tunnel", match={"method": "CONNECT"})),
-            ["Route router/tunnel /spec/httpRoute/match/method"],
+            build.mesh(build.route("tunnel", match={"method": "CONNECT", "prefix": "/a"})),
+            ["Route router/tunnel /spec/httpRoute/match"],
+        ),
+        (
+            build.mesh(
+                build.route("tunnel", match={"method": "CONNECT"}),
+                build.gateway_route("tunnel", match={"prefix": "/", "method": "CONNECT"}),
+            ),
+            ["GatewayRoute ingress/tunnel /spec/httpRoute/match/method"],
         ),
         (
             build.mesh(
@@ -145,7 +152,11 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
                 build.service("s.local", node="both"),
                 build.service("s.local:80", node="blue"),
             ),
-            ["VirtualService s.local:80 /name"],
+            ["VirtualService s.local:80 /name", "VirtualService s.local:80 /name"],
+        ),
+        (
+            build.mesh(*(build.service(name, node="blue") for name in ("a_b.local", "ü.local", "a" * 64, "a..b"))),
+            [f"VirtualService {name} /name" for name in ("a..b", "a" * 64, "ü.local")],
         ),
         (
             build.mesh(
@@ -157,6 +168,8 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
         ),
         (build.mesh(build.service("a.", node="blue")), ["VirtualService a. /name"]),
         (build.mesh(build.placement("blue", "north")), ["Placement blue /spec/clusters/0"]),
+        (build.mesh(build.transport("gone")), ["Transport gone /name"]),
+        (build.mesh(build.transport("blue")), []),
         (build.mesh(build.binding("gone", node="gone")), ["Binding gone /spec/node"]),
         (
             build.mesh(build.binding("pods", node="blue", match={"iam": {"role": "r"}})),
@@ -180,12 +193,16 @@ def test_every_field_of_a_kind_is_decided_on(kind: str) -> None:
         "a tcp route to HTTP",
         "a tcp route without a port",
         "a target that listens nowhere",
-        "a tunnel",
+        "a tunnel to a path",
+        "a tunnel through a gateway",
         "a gateway route to a port that speaks tcp",
         "a name that is another's host and port",
+        "names that DNS cannot be asked for",
         "a port where a router has none",
         "a name that ends in a dot",
         "a placement in a cluster that takes no part",
+        "a transport of what is not there",
+        "a transport",
         "a binding to what is not there",
         "a workload that cannot be found yet",
     ],

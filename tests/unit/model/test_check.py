@@ -170,7 +170,13 @@ def test_a_mesh_is_blocked_by_what_is_in_it_but_not_by_where_it_runs() -> None:
 
 
 def test_a_binding_outlives_its_node_but_cannot_be_written_without_it() -> None:
-    left = build.definition(build.binding("blue"), build.placement("blue", "east"))
+    left = build.definition(build.binding("blue"), build.placement("blue", "east"), build.transport("blue"))
     assert list(findings(left, {Key("VirtualNode", "blue"), Key("Attachment", "east")})) == []
     found = [(key.kind, v.pointer) for key, v in findings(left, set(left.documents))]
-    assert found == [("Binding", "/spec/node"), ("Placement", "/name"), ("Placement", "/spec/clusters/0")]
+    lost = [
+        ("Binding", "/spec/node"),
+        ("Placement", "/name"),
+        ("Placement", "/spec/clusters/0"),
+        ("Transport", "/name"),
+    ]
+    assert found == lost

@@ -63,7 +63,7 @@ def test_what_is_no_mesh_is_refused(raw: Json) -> None:
 def test_kinds_are_found_and_their_urls_differ() -> None:
     assert set(KINDS) == {
         "Mesh", "VirtualNode", "VirtualService", "VirtualRouter", "Route", "VirtualGateway", "GatewayRoute",
-        "Attachment", "Placement", "Binding",
+        "Attachment", "Placement", "Binding", "Transport", "ListenerCertificates",
     }  # fmt: skip
     assert len({kind.segment for kind in KINDS.values()}) == len(KINDS)
     assert [(k.name, k.parent, k.parent_segment) for k in KINDS.values() if k.parent] == [

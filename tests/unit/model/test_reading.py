@@ -86,6 +86,8 @@ def test_a_port_mapping_is_refused_for(wrong: Json, pointer: str, code: str) -> 
             {(TARGETS, "too_long"), (f"{TARGETS}/10/virtualNode", "missing"), (f"{TARGETS}/10/weight", "missing")},
         ),
         ("Placement", {"clusters": ["East"]}, {("/spec/clusters/0", "pattern_mismatch")}),
+        ("Transport", {}, {("/spec/mode", "missing")}),
+        ("Transport", {"mode": "STRICT"}, {("/spec/mode", "not_one_of")}),
         ("Attachment", {"node": 1}, {("/spec/node", "unknown_field")}),
     ],
 )

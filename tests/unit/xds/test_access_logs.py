@@ -11,7 +11,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 
 from isthmus.ir.mesh import AccessLog
 from isthmus.model.log_operators import OPERATORS
-from isthmus.xds import access_logs
+from isthmus.xds import access_logs, names
 from isthmus.xds.aws_image import compose_gateway, compose_node
 from isthmus.xds.compile import compile_mesh
 from isthmus.xds.oldest_logs import UNKNOWN, without_newer
@@ -45,7 +45,8 @@ def view(name: str) -> list[Resource]:
 
 
 def listeners(name: str) -> dict[str, bytes]:
-    return {r.name: r.body for r in view(name) if r.type == Type.LISTENER}
+    """All that have logs: nobody logs questions for names."""
+    return {r.name: r.body for r in view(name) if r.type == Type.LISTENER and r.name != names.DNS}
 
 
 def logs(bodies: Mapping[str, bytes]) -> dict[str, list[str]]:

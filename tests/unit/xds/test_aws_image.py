@@ -12,6 +12,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from isthmus.model.document import Document
 from isthmus.xds.aws_image import Capture, compose_gateway, compose_node
 from isthmus.xds.compile import compile_mesh
+from isthmus.xds.consistency import ASKED_FOR, wanted
 from isthmus.xds.proxy import Composed
 from isthmus.xds.snapshot import Resource, Type
 from tests import build
@@ -121,9 +122,9 @@ Chains = dict[str, tuple[int, list[str], str]]
 """By name: the port (0: any), names in TLS, and what is last in each."""
 
 
-def sending(egress: str, *more: Document) -> list[Composed]:
+def sending(egress: str, *more: Document, settings: build.Json = None) -> list[Composed]:
     """What a node gets that sends."""
-    mesh = build.mesh(*more, spec={"egressFilter": {"type": egress}})
+    mesh = build.mesh(*more, spec={"egressFilter": {"type": egress}}, settings=settings or {})
     snapshot = compile_mesh(mesh, surroundings(), "east").snapshot
     return compose_node([snapshot.resources[r.version] for r in snapshot.manifest.refs("node/front@1.40")], {})
 
@@ -158,6 +159,27 @@ def test_what_is_let_out_goes_on_except_requests_at_ports_where_backends_take_th
     on: Chains = {"original": (0, [], PIPE), "original/443": (443, [], PIPE)}
     http: Chains = {"outbound/80": (80, [], HTTP), "outbound/8080": (8080, [], HTTP)}
     assert outbound("ALLOW_ALL", *DB) == AWS | on | http | TO_DB
+
+
+def test_tcp_services_are_told_apart_by_addresses_that_the_rules_redirect() -> None:
+    """Loopback is left out by the rules, so chains for the default range would never be chosen."""
+    zoo = build.node("zoo", port=5432, protocol="tcp"), build.service("zoo.local", node="zoo")
+    both = *DB[:2], *zoo, build.node("front", backends=["db.local", "zoo.local", build.SERVICE])
+    names_ = {"outbound/vip/db.local/5432", "outbound/vip/zoo.local/5432"}
+    assert not names_ & outbound("DROP_ALL", *both).keys()
+    composed = sending("DROP_ALL", *both, settings={"vips": "10.78.0.0/16"})
+    chains = {c.name: c for c in listeners(composed)["outbound"].filter_chains if c.name.startswith("outbound/vip")}
+    assert chains.keys() == names_, "requests need none: Host says which service is meant"
+    for chain in chains.values():
+        (prefix,) = chain.filter_chain_match.prefix_ranges
+        assert (prefix.address_prefix[:6], prefix.prefix_len.value) == ("10.78.", 32)
+    listed, asked = {(e.resource.type, e.resource.name) for e in composed}, set(_asked(composed))
+    assert {each for each in listed if each[0] in ASKED_FOR} == asked
+
+
+def _asked(composed: Iterable[Composed]) -> Iterable[tuple[str, str]]:
+    for each in composed:
+        yield from ((want.type, want.name) for want in wanted(each.resource) if want.type in ASKED_FOR)
 
 
 @pytest.mark.parametrize("egress", ["DROP_ALL", "ALLOW_ALL"])
@@ -212,3 +234,44 @@ def test_no_name_is_looked_up_and_no_application_waits_for_a_handshake() -> None
             for each in (f for c in listener.filter_chains for f in c.filters):
                 proxy = tcp_proxy_pb2.TcpProxy()
                 assert not each.typed_config.Unpack(proxy) or proxy.upstream_connect_mode == tcp_proxy_pb2.IMMEDIATE
+
+
+def shown(mode: str) -> dict[str, object]:
+    """TLS of a listener."""
+    return {"tls": {"mode": mode, "certificate": {"file": {"certificateChain": "/c.pem", "privateKey": "/c.key"}}}}
+
+
+def test_app_meshs_tls_is_there_as_it_is_written_and_plaintext_where_it_is_not() -> None:
+    node = build.document(
+        "VirtualNode",
+        "front",
+        {
+            "listeners": [
+                {"portMapping": {"port": port, "protocol": protocol}} | (shown(mode) if mode else {})
+                for port, protocol, mode in ((1, "http", "STRICT"), (2, "tcp", "PERMISSIVE"), (3, "http", ""))
+            ]
+        },
+    )
+    snapshot = compile_mesh(build.mesh(node), surroundings(), "east").snapshot
+    composed = compose_node([snapshot.resources[r.version] for r in snapshot.manifest.refs("node/front@1.40")], {})
+    inbound = listeners(composed)[INBOUND]
+    assert [
+        (
+            c.filter_chain_match.destination_port.value,
+            c.filter_chain_match.transport_protocol,
+            bool(c.transport_socket.name),
+        )
+        for c in inbound.filter_chains
+    ] == [(1, "", True), (2, "tls", True), (2, "raw_buffer", False), (3, "", False)]
+    inspected = inbound.listener_filters[1].filter_disabled.not_match.destination_port_range
+    assert (inspected.start, inspected.end) == (2, 3), "other ports keep nobody waiting"
+    assert inbound.continue_on_listener_filters_timeout
+    assert [e.resource.name for e in composed if e.resource.type == Type.SECRET] == ["file/serving/%2Fc.pem/%2Fc.key"]
+
+
+def test_two_ports_that_take_both_are_inspected_and_no_other() -> None:
+    mesh = build.mesh(build.node("front", ports={1: "http", 2: "http"}, listener=shown("PERMISSIVE")))
+    snapshot = compile_mesh(mesh, surroundings(), "east").snapshot
+    composed = compose_node([snapshot.resources[r.version] for r in snapshot.manifest.refs("node/front@1.40")], {})
+    rules = listeners(composed)[INBOUND].listener_filters[1].filter_disabled.not_match.or_match.rules
+    assert [rule.destination_port_range.start for rule in rules] == [1, 2]

@@ -9,7 +9,8 @@ import pytest
 from envoy.config.core.v3 import health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 
-from isthmus.values import Sni, mesh_label, service_id, slot_id
+from isthmus.values import mesh_label, service_id, slot_id
+from isthmus.wire import Sni
 from isthmus.xds.directory import Backend, Directory, Facts
 from isthmus.xds.endpoints import (
     MATCH,
@@ -22,20 +23,21 @@ from isthmus.xds.endpoints import (
     Topology,
     app_endpoints,
     endpoints,
+    in_plaintext,
 )
 from isthmus.xds.snapshot import Resource
 
 MESH, EAST = UUID(int=7), UUID(int=1)
 HERE = Here("east", EAST, "us-east-1", "east")
 FACTS = Facts(MESH, "shop", mesh_label(MESH), "isthmus.internal", permissive=True)
-BLUE = Backend("blue", 8080, service_id(MESH, "blue"), "http")
+BLUE = Backend("blue", 8080, service_id(MESH, "blue"), "http", permissive=True)
 LOCAL = LocalInstance("blue-1", "blue", "10.0.0.1", {8080: 15006}, "a")
 
 
 def directory(*, permissive: bool = True) -> Directory:
     """One backend, two peers."""
     peers = {"west": ("eu-west-1", "west"), "north": ("us-east-1", "north")}
-    return Directory(replace(FACTS, permissive=permissive), backends={"node/blue/8080": BLUE}, peers=peers)
+    return Directory(FACTS, backends={"node/blue/8080": replace(BLUE, permissive=permissive)}, peers=peers)
 
 
 def remote(name: str, region: str, *slots: RemoteSlot, count: int | None = None, **more: Any) -> RemoteCluster:  # noqa: ANN401
@@ -144,8 +146,25 @@ def test_who_answers(
     assert of_blue(local, others) == expected
 
 
-def test_a_strict_mesh_has_no_plaintext() -> None:
+def test_a_strict_node_has_no_plaintext() -> None:
     assert of_blue([replace(LOCAL, ports={})], permissive=False) == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [
+        (replace(BLUE, checked=True), [15006, 8080]),
+        (BLUE, [15006]),
+        (replace(BLUE, checked=True, permissive=False), [15006]),
+    ],
+    ids=["callers ask before they call", "callers call", "strict"],
+)
+def test_where_a_proxy_has_just_been_seen(backend: Backend, expected: list[int]) -> None:
+    just_seen = replace(LOCAL, arriving=frozenset({8080}))
+    made = endpoints(Directory(FACTS, backends={"node/blue/8080": backend}), Topology([just_seen]), HERE)
+    found = assignment(made["node/blue/8080"]).endpoints
+    assert {e.endpoint.address.socket_address.port_value for c in found for e in c.lb_endpoints} == set(expected)
+    assert list(in_plaintext(made["node/blue/8080"])) == [("10.0.0.1", 8080)] * (8080 in expected)
 
 
 def test_health_is_said_and_not_hidden() -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.model.key import Key
-from isthmus.values import Sni, mesh_label, service_id
+from isthmus.values import mesh_label, service_id
+from isthmus.wire import Sni
 from isthmus.xds import names
 from isthmus.xds.origins import Known, origin
 from isthmus.xds.snapshot import view_id
@@ -70,9 +71,13 @@ def test_what_belongs_to_a_port_says_so() -> None:
 
 
 @given(WORD, PORT)
-def test_what_belongs_to_a_tcp_port_says_so(word: str, port: int) -> None:
-    assert names.connected_port(names.tcp(word, port)) == port
+def test_what_listens_for_a_tcp_port_or_at_a_services_address_says_so(word: str, port: int) -> None:
     assert names.connected_port(names.outbound_tcp(port)) == port
-    assert names.connected_port(names.slot(names.outbound_tcp(port), "tcp", "fence")) == port
+    assert names.vip_port(names.outbound_vip(word, port)) == (names.escaped(word), port)
     for other in (names.backend(word, port), names.service(word, port), names.inbound(port), names.OUTBOUND):
         assert names.connected_port(other) is None
+        assert names.vip_port(other) is None
+    assert names.vip_port(names.slot(names.outbound_vip(word, port), "tcp", "fence")) is None
+    assert names.slot_listener(names.slot(names.outbound_vip(word, port), "tcp", "fence")) == names.outbound_vip(
+        word, port
+    )

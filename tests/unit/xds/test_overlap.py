@@ -258,12 +258,12 @@ def edited(seed: int) -> int:
     source = random.Random(seed)
     cluster = source.choice(("east", "west"))
     compiler = Compiler(Ground.of(START, surroundings()), cluster)
-    compiler.change(START.documents)
+    compiler.change(START.documents, {})
     bodies: Bodies = compiler.compiled.snapshot.resources
     at, made = compiler.manifest, 0
     excused: dict[tuple[Ref, ...], set[Said]] = defaultdict(set)
     for edit, _ in edits(source, STEPS):
-        compiler.change({**edit, **_moved(source)})
+        compiler.change({**edit, **_moved(source)}, {})
         after = compiler.compiled.snapshot
         count = len(bodies.keys() | after.resources.keys())
         manifests, bodies = road(at, after.manifest, {**bodies, **after.resources})

@@ -11,11 +11,15 @@ from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
 
 from isthmus.model.definition import Definition
-from isthmus.values import ANY, Sni, slot_id
+from isthmus.values import ANY, slot_id
+from isthmus.wire import Sni
 from isthmus.xds import secrets
 from isthmus.xds.compile import compile_mesh
+from isthmus.xds.consistency import ASKED_FOR, wanted
+from isthmus.xds.decoded import decoded
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import Here, LocalInstance, Topology, endpoints
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.proxy import AtGateway, Composed, compose_east_west, compose_gateway, compose_node
 from isthmus.xds.snapshot import AGENT_VIEW, Resource, Type, view_id
 from tests import build
@@ -70,7 +74,7 @@ def test_every_backend_has_endpoints_even_if_nothing_is_known_of_it() -> None:
     front = LocalInstance("front-1", "front", "10.0.0.2", {8080: 15006})
     for answers in (known, {}):
         composed = compose_node(views["node/front@1.40"], answers, front, BUNDLE)
-        assert named(composed, Type.ENDPOINTS) == named(composed, Type.CLUSTER)
+        assert named(composed, Type.ENDPOINTS) == named(composed, Type.CLUSTER) - {"tunnel"}
 
 
 def test_what_is_definition_is_proven_and_what_comes_and_goes_is_not() -> None:
@@ -169,6 +173,54 @@ def test_a_tcp_port_that_is_taken_is_left_out_with_all_that_nobody_would_ask_for
     composed = compose_node(compiled(mesh)["node/front@1.40"], {}, instance, BUNDLE, outbound)
     assert "outbound/tcp/5432" not in listening(composed)
     assert [n for n in named(composed, Type.EXTENSION) if n.startswith(("outbound/tcp/", "tcp/"))] == []
+
+
+SHARED_PORT = build.mesh(
+    *CALLS_DB,
+    build.node("cache", ports={5432: "tcp", 80: "http"}),
+    build.service("cache.local", node="cache"),
+    build.node("front", backends=["db.local", "cache.local"]),
+)
+AT_VIPS = {"outbound/vip/db.local/5432", "outbound/vip/cache.local/5432", "outbound/vip/cache.local/80", "dns"}
+
+
+@pytest.mark.parametrize(
+    ("own_host", "left_out"),
+    [
+        (None, AT_VIPS),
+        (OwnHost(), {"outbound/vip/cache.local/80", "dns"}),
+        (OwnHost(low_ports=True), {"dns"}),
+        (OwnHost(dns=15053), {"outbound/vip/cache.local/80"}),
+    ],
+    ids=["a host that it shares", "no low ports", "low ports", "it answers for names"],
+)
+def test_services_addresses_are_bound_by_whoever_has_its_host_for_itself(
+    own_host: OwnHost | None, left_out: set[str]
+) -> None:
+    view = compiled(SHARED_PORT)["node/front@1.40"]
+    instance = LocalInstance("front-1", "front", "10.0.0.2", {8080: 15006})
+    composed = compose_node(view, {}, instance, BUNDLE, own_host=own_host)
+    assert listening(composed).keys() >= AT_VIPS - left_out
+    assert not left_out & listening(composed).keys()
+    kept, asked = [each.resource for each in composed], set[str]()
+    for resource in kept:
+        asked |= {want.name for want in wanted(resource) if want.type in ASKED_FOR}
+    assert asked == {r.name for r in kept if r.type in ASKED_FOR}, "what nobody asks for is never acked"
+
+
+def test_a_proxy_answers_for_names_at_its_instances_address_and_asks_who_it_is_told_to() -> None:
+    view = compiled()["node/front@1.40"]
+    instance = LocalInstance("front-1", "front", "10.0.0.2", {8080: 15006})
+    told = OwnHost(dns=5353, dns_servers=(("10.0.0.53", 53), ("fd00::53", 5300)))
+    composed = compose_node(view, {}, instance, BUNDLE, own_host=told)
+    assert listening(composed)["dns"] == "10.0.0.2:5353"
+    (said,) = (decoded(each.resource) for each in composed if each.resource.name == "dns")
+    resolvers = said["listener_filters"][0]["typed_config"]["client_config"]["typed_dns_resolver_config"]
+    servers = [each["socket_address"] for each in resolvers["typed_config"]["resolvers"]]
+    assert servers == [
+        {"address": "10.0.0.53", "port_value": 53},
+        {"address": "fd00::53", "port_value": 5300},
+    ]
 
 
 @pytest.mark.parametrize(

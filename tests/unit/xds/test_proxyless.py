@@ -23,7 +23,13 @@ NAME = "node/blue/9090"
 MESH = Facts(UUID(int=9), "shop", "label", "isthmus.internal", permissive=True)
 HERE = endpoints.Here("east", UUID(int=1), "us-east-1", "east")
 BLUE = Node(
-    "blue", (Listener(9090, Protocol.GRPC),), ("east",), ("spiffe://east/mesh/shop/node/blue",), (), exported=True
+    "blue",
+    (Listener(9090, Protocol.GRPC),),
+    ("east",),
+    ("spiffe://east/mesh/shop/node/blue",),
+    (),
+    exported=True,
+    permissive=True,
 )
 PROXIED, BARE = LocalInstance("b1", "blue", "10.0.0.1", {9090: 15006}), LocalInstance("b2", "blue", "10.0.0.2")
 
@@ -32,7 +38,7 @@ def found(
     *instances: LocalInstance, west: RemoteNode | None = None, gateways: tuple[str, ...] = ("1.2.3.4:1",)
 ) -> dict[str, Resource]:
     directory = Directory(
-        MESH, backends={NAME: Backend("blue", 9090, "service", "grpc")}, peers={"west": ("eu", "west")}
+        MESH, backends={NAME: Backend("blue", 9090, "service", "grpc", permissive=True)}, peers={"west": ("eu", "west")}
     )
     remote = RemoteCluster("west", "eu", "west", gateways=gateways, nodes={"blue": west or RemoteNode()})
     return dict(endpoints.endpoints(directory, Topology(instances, [remote]), HERE))

@@ -1,0 +1,153 @@
+"""app_mesh_tls: App Mesh's own TLS in Envoy's words, for listeners and for backends.
+
+TLS 1.2 and 1.3, as App Mesh had it, and no resumption: who is trusted no longer is refused at the next connection.
+
+Between proxies it travels like the mesh's own TLS, to the same SNI and through the same gateways, whose fence demands
+one of our ALPNs. So a client offers two: first what it speaks, which chooses App Mesh's chain at the server (Envoy
+looks for a chain by the client's list, in its order), then ours, for the gateway. Connections of TCP speak nothing that
+has a name, so one is made up for them. Whoever has no proxy is told neither.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import base_pb2
+from envoy.config.listener.v3 import listener_components_pb2
+from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
+from envoy.type.matcher.v3 import regex_pb2, string_pb2
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from isthmus.ir.transport import Calling, Demand, Material, Shown
+from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP
+from isthmus.xds import material
+from isthmus.xds.endpoints import PLAINTEXT
+from isthmus.xds.material import Half
+from isthmus.xds.sources import packed
+
+ALPN_APP_MESH = "app-mesh-tcp"
+"""What a client of App Mesh's TLS offers for raw bytes, before our own ALPN."""
+
+SPOKEN = {ALPN_H2: "h2", ALPN_H1: "http/1.1", ALPN_TCP: ALPN_APP_MESH}
+"""What goes before each of ours."""
+
+HTTP, TCP = ("h2", "http/1.1"), (ALPN_APP_MESH,)
+"""What a port of requests, and one of raw bytes, understands."""
+
+SECURED, PLAIN = "app-mesh", "plaintext"
+"""The chains for TLS that no other is for, and for plaintext."""
+
+WITHOUT_PROXY = "without-proxy"
+"""The transport to endpoints without a proxy of ours."""
+
+_NOWHERE = "nowhere.invalid"
+"""What no certificate is for (RFC 6761 §6.4)."""
+
+_LABEL = r"[^.]+"
+_EITHER = (common_pb2.SubjectAltNameMatcher.DNS, common_pb2.SubjectAltNameMatcher.URI)
+
+_Chain: TypeAlias = listener_components_pb2.FilterChain
+_Filters: TypeAlias = Iterable[listener_components_pb2.Filter]
+
+
+def chains(said: Shown, alpn: tuple[str, ...], kind: str, filters: _Filters) -> Iterator[_Chain]:
+    """The chains of a node's port besides the mesh's own, all with these filters; `kind` is `http` or `tcp`.
+
+    Two for TLS: by ALPN for those who offer the mesh's as well, and for anybody else.
+    """
+    socket, listed = downstream(said, alpn), list(filters)
+    by_alpn = listener_components_pb2.FilterChainMatch(transport_protocol="tls", application_protocols=alpn)
+    yield _Chain(name=f"app-mesh-{kind}", filter_chain_match=by_alpn, transport_socket=socket, filters=listed)
+    yield secured(said, alpn, listed)
+    if said.plaintext:
+        yield plaintext(listed)
+
+
+def secured(said: Shown, alpn: Iterable[str], filters: _Filters) -> _Chain:
+    """The chain for TLS that no other is for."""
+    match = listener_components_pb2.FilterChainMatch(transport_protocol="tls")
+    return _Chain(
+        name=SECURED, filter_chain_match=match, transport_socket=downstream(said, alpn), filters=list(filters)
+    )
+
+
+def plaintext(filters: _Filters) -> _Chain:
+    """The chain for what is no TLS."""
+    match = listener_components_pb2.FilterChainMatch(transport_protocol="raw_buffer")
+    return _Chain(name=PLAIN, filter_chain_match=match, filters=list(filters))
+
+
+def downstream(said: Shown, alpn: Iterable[str]) -> base_pb2.TransportSocket:
+    """What a listener shows, and demands."""
+    context = tls_pb2.DownstreamTlsContext(
+        common_tls_context=_common(said.certificates, said.clients, Half.SERVING, alpn),
+        require_client_certificate=BoolValue(value=said.clients is not None),
+        disable_stateless_session_resumption=True,
+        disable_stateful_session_resumption=True,
+    )
+    return base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
+
+
+def upstream(said: Calling, alpn: str) -> base_pb2.TransportSocket:
+    """What a client shows a proxy, and demands of it. `alpn`: the mesh's own for what travels."""
+    return _upstream(said, (SPOKEN[alpn], alpn))
+
+
+def without_proxy(said: Calling, alpn: str) -> cluster_pb2.Cluster.TransportSocketMatch:
+    """The same for an endpoint without a proxy, by the name that it is found under."""
+    offered = () if alpn == ALPN_TCP else (SPOKEN[alpn],)
+    match = Struct()
+    match.fields["transport"].string_value = PLAINTEXT
+    return cluster_pb2.Cluster.TransportSocketMatch(
+        name=WITHOUT_PROXY, match=match, transport_socket=_upstream(said, offered, said.name)
+    )
+
+
+def _upstream(said: Calling, alpn: Iterable[str], sni: str | None = None) -> base_pb2.TransportSocket:
+    """Each endpoint's hostname is the SNI where none is said."""
+    certificates = () if said.certificate is None else (said.certificate,)
+    context = tls_pb2.UpstreamTlsContext(
+        common_tls_context=_common(certificates, said.server, Half.CALLING, alpn),
+        max_session_keys=UInt32Value(value=0),
+    )
+    if sni is None:
+        context.auto_host_sni = True
+    else:
+        context.sni = sni
+    return base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
+
+
+def _common(
+    certificates: Iterable[Material], demanded: Demand | None, half: Half, alpn: Iterable[str]
+) -> tls_pb2.CommonTlsContext:
+    out = tls_pb2.CommonTlsContext(alpn_protocols=alpn)
+    out.tls_params.tls_minimum_protocol_version = common_pb2.TlsParameters.TLSv1_2
+    out.tls_params.tls_maximum_protocol_version = common_pb2.TlsParameters.TLSv1_3
+    out.tls_certificate_sds_secret_configs.extend(material.certificate(each, half) for each in certificates)
+    if demanded is not None and demanded.trust is not None:
+        validation = out.combined_validation_context
+        validation.validation_context_sds_secret_config.CopyFrom(material.roots(demanded.trust, half))
+        validation.default_validation_context.SetInParent()
+        validation.default_validation_context.match_typed_subject_alt_names.extend(_sans(demanded))
+    return out
+
+
+def _sans(demanded: Demand) -> Iterator[common_pb2.SubjectAltNameMatcher]:
+    """Names in DNS or as URIs; an empty name is one that nobody has."""
+    for name in demanded.names:
+        if demanded.wild and "*" in name:
+            pattern = _LABEL.join(_quoted(part) for part in name.split("*"))
+            yield _matcher(_EITHER[0], string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=pattern)))
+        else:
+            for kind in _EITHER:
+                yield _matcher(kind, string_pb2.StringMatcher(exact=name or _NOWHERE))
+
+
+def _matcher(kind: int, matcher: string_pb2.StringMatcher) -> common_pb2.SubjectAltNameMatcher:
+    return common_pb2.SubjectAltNameMatcher(san_type=kind, matcher=matcher)
+
+
+def _quoted(text: str) -> str:
+    """As RE2 reads it letter by letter; Python's own escapes are not all known to it."""
+    return "".join(f"\\{c}" if c in r"\.+*?()|[]{}^$" else c for c in text)
