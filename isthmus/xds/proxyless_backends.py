@@ -3,9 +3,8 @@
 gRPC has one transport per cluster. So a backend is three clusters, and an aggregate of them: first this cluster's
 instances with a proxy before them, in the mesh's mutual TLS; when none of these can be reached those without one, where
 plaintext is permitted; then other clusters'. A client that was given no credentials reaches only those in the middle,
-because a proxy takes nothing else. It is an aggregate also where one is left: C-core 1.85 ends with its application
-when a cluster of one kind becomes one of another (measured). Those without endpoints are left out of it, because what
-it says of a call that fails is what the last one says.
+because a proxy takes nothing else. The three are always there, also without endpoints: C-core 1.85 ends with its
+application when a cluster of one kind becomes one of another, or an aggregate one of other parts (measured).
 
 gRPC has no internal listeners either. The instances of another cluster are one endpoint for each of its gateways, whose
 SNI says "any": several endpoints of one address it refuses. Typed SAN matchers it passes over *in silence*, so the
@@ -63,10 +62,9 @@ def backend(
     identities = way.identities if way else (NOBODY,)
     near, bare, far = names.mtls(said.name), names.plaintext(said.name), names.elsewhere(said.name)
     found = {near: parts.near, bare: plain, far: parts.far}
-    listed = [name for name in found if found[name].endpoints] or [near]
-    made = [_aggregate(said.name, listed)]
-    made += (_discovered(n, said) if n == bare else _authenticated(n, said, identities) for n in listed)
-    return [*map(_resource, made), *(_renamed(found[name], name) for name in listed)], lost
+    made = [_aggregate(said.name, found)]
+    made += (_discovered(n, said) if n == bare else _authenticated(n, said, identities) for n in found)
+    return [*map(_resource, made), *(_renamed(each, name) for name, each in found.items())], lost
 
 
 def _lost(said: cluster_pb2.Cluster) -> list[str]:
