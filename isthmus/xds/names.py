@@ -6,6 +6,8 @@ mesh that made it, so that a NACK, a metric or a log line can be told in the ten
 new family needs its entry there). Names that hold a tenant's word escape `/` and `%` in it, so no two share a name.
 """
 
+import re
+
 XDS = "xds"
 """The bootstrap's cluster: our own xDS, and where traces go."""
 
@@ -55,14 +57,24 @@ MESH_SERVICE_HEADER = "x-app-mesh-virtual-service"
 """App Mesh's own header between a gateway's two listeners (appmesh.md §3.1), here whether or not the host stays."""
 
 
+_ESCAPED, _UNQUOTED = re.compile("%([0-9A-F]{2})"), re.compile(r'[\x00-\x1f"\\\x7f]')
+
+
 def escaped(word: str) -> str:
     """A tenant's word as one segment of a name."""
     return word.replace("%", "%25").replace("/", "%2F")
 
 
 def plain(segment: str) -> str:
-    """The inverse of `escaped`."""
-    return segment.replace("%2F", "/").replace("%25", "%")
+    """The inverse of `escaped`, and of `quoted` too."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), segment)
+
+
+def quoted(name: str) -> str:
+    """A backend's name for gRPC's own client: C-core puts it into JSON as it is, and ends with its application if that
+    is none then (measured on 1.85).
+    """
+    return _UNQUOTED.sub(lambda found: f"%{ord(found[0]):02X}", name)
 
 
 def inbound(port: int) -> str:

@@ -37,8 +37,9 @@ def compose(view: Iterable[Resource], endpoints: Mapping[str, Resource], bundle:
     hosts = [host for host in table.virtual_hosts if host.name != names.OTHERWISE]
     out, lacks, called = _hosted(hosts)
     peers = tuple(endpoints[name] for name in sorted(endpoints) if name.startswith(names.peer("")))
+    known = {names.quoted(name): r for (kind, name), r in by_type.items() if kind == Type.CLUSTER}
     for name in sorted(called):
-        cluster = by_type[Type.CLUSTER, name]
+        cluster = known[name]
         made, lost = proxyless_backends.backend(cluster, endpoints, peers)
         out += made
         lacks |= dict.fromkeys(lost)

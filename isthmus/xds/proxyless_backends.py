@@ -60,11 +60,12 @@ def backend(
     parts = _split(assignment or nothing(said.name), peers) if way else _NOBODY
     plain = parts.bare if way and way.permissive else _Assignment()
     identities = way.identities if way else (NOBODY,)
-    near, bare, far = names.mtls(said.name), names.plaintext(said.name), names.elsewhere(said.name)
+    name = names.quoted(said.name)
+    near, bare, far = names.mtls(name), names.plaintext(name), names.elsewhere(name)
     found = {near: parts.near, bare: plain, far: parts.far}
-    made = [_aggregate(said.name, found)]
+    made = [_aggregate(name, found)]
     made += (_discovered(n, said) if n == bare else _authenticated(n, said, identities) for n in found)
-    return [*map(_resource, made), *(_renamed(each, name) for name, each in found.items())], lost
+    return [*map(_resource, made), *(_renamed(each, n) for n, each in found.items())], lost
 
 
 def _lost(said: cluster_pb2.Cluster) -> list[str]:

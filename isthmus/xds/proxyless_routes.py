@@ -12,6 +12,7 @@ from typing import TypeAlias
 from envoy.config.route.v3 import route_components_pb2
 from envoy.type.matcher.v3 import string_pb2
 
+from isthmus.xds import names
 from isthmus.xds.sources import lasting
 
 _Route: TypeAlias = route_components_pb2.Route
@@ -97,11 +98,12 @@ def _acting(said: _Route, out: _Route) -> Iterator[str]:
         return
     action = said.route
     if action.cluster:
-        out.route.cluster = action.cluster
+        out.route.cluster = names.quoted(action.cluster)
     else:
         shares = action.weighted_clusters.clusters
         out.route.weighted_clusters.clusters.extend(
-            route_components_pb2.WeightedCluster.ClusterWeight(name=s.name, weight=s.weight) for s in shares
+            route_components_pb2.WeightedCluster.ClusterWeight(name=names.quoted(s.name), weight=s.weight)
+            for s in shares
         )
     limit = action.timeout.ToMilliseconds()
     if limit:
