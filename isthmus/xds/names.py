@@ -71,8 +71,9 @@ def plain(segment: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """A backend's name for gRPC's own client: C-core puts it into JSON as it is, and ends with its application if that
-    is none then (measured on 1.85).
+    """A backend's name for gRPC's own client.
+
+    C-core writes it into JSON as it is, and ends with its application where that is no JSON then (measured on 1.85).
     """
     return _UNQUOTED.sub(lambda found: f"%{ord(found[0]):02X}", name)
 

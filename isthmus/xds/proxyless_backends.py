@@ -3,8 +3,9 @@
 gRPC has one transport per cluster. So a backend is three clusters, and an aggregate of them: first this cluster's
 instances with a proxy before them, in the mesh's mutual TLS; when none of these can be reached those without one, where
 plaintext is permitted; then other clusters'. A client that was given no credentials reaches only those in the middle,
-because a proxy takes nothing else. The three are always there, also without endpoints: C-core 1.85 ends with its
-application when a cluster of one kind becomes one of another, or an aggregate one of other parts (measured).
+because a proxy takes nothing else. It is an aggregate also where one is left: C-core 1.85 ends with its application
+when a cluster of one kind becomes one of another (measured). Those without endpoints are left out of it, because what
+it says of a call that fails is what the last one says.
 
 gRPC has no internal listeners either. The instances of another cluster are one endpoint for each of its gateways, whose
 SNI says "any": several endpoints of one address it refuses. Typed SAN matchers it passes over *in silence*, so the
@@ -63,9 +64,10 @@ def backend(
     name = names.quoted(said.name)
     near, bare, far = names.mtls(name), names.plaintext(name), names.elsewhere(name)
     found = {near: parts.near, bare: plain, far: parts.far}
-    made = [_aggregate(name, found)]
-    made += (_discovered(n, said) if n == bare else _authenticated(n, said, identities) for n in found)
-    return [*map(_resource, made), *(_renamed(each, n) for n, each in found.items())], lost
+    listed = [each for each in found if found[each].endpoints] or [near]
+    made = [_aggregate(name, listed)]
+    made += (_discovered(n, said) if n == bare else _authenticated(n, said, identities) for n in listed)
+    return [*map(_resource, made), *(_renamed(found[n], n) for n in listed)], lost
 
 
 def _lost(said: cluster_pb2.Cluster) -> list[str]:

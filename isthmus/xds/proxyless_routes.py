@@ -101,10 +101,8 @@ def _acting(said: _Route, out: _Route) -> Iterator[str]:
         out.route.cluster = names.quoted(action.cluster)
     else:
         shares = action.weighted_clusters.clusters
-        out.route.weighted_clusters.clusters.extend(
-            route_components_pb2.WeightedCluster.ClusterWeight(name=names.quoted(s.name), weight=s.weight)
-            for s in shares
-        )
+        share = route_components_pb2.WeightedCluster.ClusterWeight
+        out.route.weighted_clusters.clusters.extend(share(name=names.quoted(s.name), weight=s.weight) for s in shares)
     limit = action.timeout.ToMilliseconds()
     if limit:
         out.route.max_stream_duration.max_stream_duration.CopyFrom(lasting(limit + EARLY))

@@ -35,7 +35,7 @@ async def test_its_warden_is_told_its_definition_and_given_its_leaf(joined: Join
 
 
 async def test_a_real_client_of_a_real_warden_follows_and_is_counted(joined: Joined, tmp_path: Path) -> None:
-    """Nobody answers its calls here, for there is no application."""
+    """Nobody answers its calls here; that it knows whom to call shows in their failure."""
     blue = instance("blue", address="127.0.1.2") | {"ports": {}}
     joined.offer(build.mesh(targets={"blue": 1}), revision=2)
     joined.agent.list(FRONT, blue)
@@ -48,7 +48,7 @@ async def test_a_real_client_of_a_real_warden_follows_and_is_counted(joined: Joi
             assert (folder / "front" / BOOTSTRAP).exists()
             client = Client(environment(folder / "front" / ENVIRONMENT))
             came = await asyncio.to_thread(partial(client.call, "xds:///colors.local:8080", seconds=5))
-            assert came.code == "UNAVAILABLE", came
+            assert (came.code, "127.0.1.2:8080" in came.details) == ("UNAVAILABLE", True), came
             await until(lambda: (acks := joined.acks(VIEW)) and (acks.connected, acks.acked) == (1, 1), "it is counted")
             await asyncio.to_thread(client.stop)
             await until(lambda: (acks := joined.acks(VIEW)) and acks.connected == 0, "it has gone")

@@ -169,3 +169,13 @@ def test_what_is_not_well_is_not_called() -> None:
 @pytest.mark.parametrize("part", [names.mtls, names.plaintext, names.elsewhere])
 def test_a_part_of_a_backend_leads_to_its_node(part: Callable[[str], str]) -> None:
     assert origin(part(names.backend("a/b", 80)), "node/front@1.40", Known("shop")) == Key("VirtualNode", "a/b")
+
+
+def test_a_name_that_json_would_not_take_is_escaped_and_leads_back() -> None:
+    """C-core ends with its application over it."""
+    odd = replace(BLUE, name='a"b\\c\n/%d')
+    made_of = backend(odd, odd.listeners[0], permissive=True)
+    resources, _ = proxyless_backends.backend(made_of, {}, ())
+    listed = {r.name for r in resources}
+    assert not [name for name in listed if set(name) & set('"\\\n')]
+    assert {origin(name, "node/front@1.40", Known("shop")) for name in listed} == {Key("VirtualNode", odd.name)}
