@@ -70,8 +70,8 @@ def text(log: accesslog_pb2.AccessLog) -> str:
 def test_a_log_stands_behind_what_counts_requests_in_every_chain() -> None:
     both = [STATS, FILE]
     assert logs(listeners("node/loud")) == {
-        "inbound/8080": both * 2,
-        "inbound/9090": both * 2,
+        "inbound/8080": both * 3,
+        "inbound/9090": both * 3,
         "inbound/9999": [FILE],
         "outbound": both,
     }
