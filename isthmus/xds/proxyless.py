@@ -39,7 +39,7 @@ def compose(view: Iterable[Resource], endpoints: Mapping[str, Resource], bundle:
     peers = tuple(endpoints[name] for name in sorted(endpoints) if name.startswith(names.peer("")))
     for name in sorted(called):
         cluster = by_type[Type.CLUSTER, name]
-        made, lost = proxyless_backends.backend(cluster, endpoints.get(names.any_service(name)), peers)
+        made, lost = proxyless_backends.backend(cluster, endpoints, peers)
         out += made
         lacks |= dict.fromkeys(lost)
     lacks |= dict.fromkeys(_connections(by_type))

@@ -23,6 +23,7 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from envoy.extensions.clusters.aggregate.v3 import cluster_pb2 as aggregate_pb2
+from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from envoy.type.matcher.v3 import string_pb2
 
@@ -47,10 +48,11 @@ class _Way(NamedTuple):
 
 
 def backend(
-    cluster: Resource, assignment: Resource | None, peers: tuple[Resource, ...]
+    cluster: Resource, assignments: Mapping[str, Resource], peers: tuple[Resource, ...]
 ) -> tuple[list[Resource], list[str]]:
     """The clusters and endpoints of a backend, and what is lost of it. `peers`: the gateways of other clusters."""
     said = cluster_pb2.Cluster.FromString(cluster.body)
+    assignment = assignments.get(names.any_service(said.name))
     way, lost = _way(said), _lost(said)
     if way is None:
         lost.insert(
@@ -82,13 +84,18 @@ def _way(said: cluster_pb2.Cluster) -> _Way | None:
     context = tls_pb2.UpstreamTlsContext.FromString(said.transport_socket.typed_config.value).common_tls_context
     validation = context.combined_validation_context
     shown = [secret.name for secret in context.tls_certificate_sds_secret_configs]
-    others = {each.name for each in said.transport_socket_matches} - {PLAINTEXT}
+    plain = [each.name == PLAINTEXT and _raw(each.transport_socket) for each in said.transport_socket_matches]
     sans = validation.default_validation_context.match_typed_subject_alt_names
     identities = tuple(san.matcher.exact for san in sans)
     trusted = validation.validation_context_sds_secret_config.name
-    if shown != [names.IDENTITY] or trusted != names.BUNDLE or others or not all(identities or [""]):
+    if shown != [names.IDENTITY] or trusted != names.BUNDLE or not all(plain) or not all(identities or [""]):
         return None
-    return _Way(identities, bool(said.transport_socket_matches))
+    return _Way(identities, bool(plain))
+
+
+def _raw(socket: base_pb2.TransportSocket) -> bool:
+    """Whether it is plaintext; the name alone may stand for a policy's TLS towards instances without a proxy."""
+    return bool(socket.typed_config.Is(raw_buffer_pb2.RawBuffer.DESCRIPTOR))
 
 
 def _discovered(name: str, said: cluster_pb2.Cluster) -> cluster_pb2.Cluster:

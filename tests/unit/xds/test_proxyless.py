@@ -45,7 +45,7 @@ def found(
 
 
 def made(cluster: Resource, given: dict[str, Resource]) -> tuple[dict[tuple[str, str], Resource], list[str]]:
-    resources, lost = proxyless_backends.backend(cluster, given[NAME], (given["peer/west"],))
+    resources, lost = proxyless_backends.backend(cluster, given, (given["peer/west"],))
     return {(r.type, r.name): r for r in resources}, lost
 
 
@@ -118,6 +118,22 @@ def test_nor_is_a_way_by_endpoint_that_nobody_knows_here() -> None:
     message = cluster_pb2.Cluster.FromString(cluster().body)
     message.transport_socket_matches.add(name="another")
     refused(message)
+
+
+def test_nor_is_tls_towards_instances_without_a_proxy() -> None:
+    message = cluster_pb2.Cluster.FromString(cluster().body)
+    message.transport_socket_matches[0].transport_socket.CopyFrom(message.transport_socket)
+    refused(message)
+
+
+def test_a_backend_that_is_one_services_alone_has_the_endpoints_of_its_port() -> None:
+    message = cluster_pb2.Cluster.FromString(cluster().body)
+    message.name = f"{NAME}/a.local"
+    resources, _ = proxyless_backends.backend(
+        Resource(Type.CLUSTER, message.name, message.SerializeToString()), found(PROXIED), ()
+    )
+    near = next(r for r in resources if (r.type, r.name) == (Type.ENDPOINTS, names.mtls(message.name)))
+    assert addresses(near) == [("10.0.0.1", 15006)]
 
 
 def test_nor_is_a_way_without_tls() -> None:
