@@ -83,13 +83,14 @@ def calling(said: Policy | None, node: Node, listener: Listener) -> Calling | No
     """
     by = said if said is not None and said.covers(listener.port) else None
     enforced = by is not None and by.enforced
-    proxied = enforced or (listener.tls is not None and listener.tls.clients is not None)
+    asked = listener.tls is not None and listener.tls.clients is not None
+    proxied = enforced or asked
     bare = enforced or (listener.tls is not None and not listener.tls.plaintext)
     if not proxied and not bare:
         return None
     certificate = None if by is None else by.certificate
     name = node.hostname if _SNI.fullmatch(node.hostname) else ""
-    return Calling(certificate, _demanded(by, node), name, proxied, bare)
+    return Calling(certificate, _demanded(by, node), name, proxied, asked, bare)
 
 
 def _demanded(by: Policy | None, node: Node) -> Demand:

@@ -65,11 +65,13 @@ class Policy:
 class Calling:
     """Calls to one port that travel in App Mesh's TLS. `name`: asked for where there is no slot; may be empty.
 
-    `proxied`: those to instances with a proxy of ours. `bare`: those to all others, which are then never in plaintext.
+    `proxied`: those to instances with a proxy of ours; `asked`: whether the port's own TLS demands a certificate there.
+    `bare`: those to all others, which are then never in plaintext.
     """
 
     certificate: Material | None
     server: Demand
     name: str
     proxied: bool
+    asked: bool
     bare: bool

@@ -22,6 +22,8 @@ Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$", max_lengt
 Account = Annotated[str, Field(pattern="^[0-9]{12}$")]
 Pem = Annotated[str, Field(min_length=1, max_length=65536)]
 Domains = Annotated[Many[Annotated[str, Field(max_length=253)]], Items(1, web.MOST_DOMAINS)]
+AcmeDomains = Annotated[Many[Annotated[str, Field(max_length=253)]], Items(1, 20)]
+"""An order is made and answered a domain at a time, within the 15 s for which a worker holds its promise."""
 Life = Annotated[int, Field(ge=int(web.SHORTEST.total_seconds()), le=_YEARS_10)]
 """Seconds."""
 
@@ -57,6 +59,7 @@ class Requested(_ForDomains):
 class AcmeOrdered(_ForDomains):
     """Of an ACME authority by HTTP-01, which the org's virtual gateways answer; without `directory` the default one."""
 
+    domains: AcmeDomains
     directory: Maybe[Annotated[str, Field(min_length=1, max_length=2048)]] = None
 
     def violations(self) -> Iterator[Violation]:

@@ -25,6 +25,8 @@ from isthmus.store.promises import Promises
 REQUESTED, IMPORTED, ACME = "requested", "imported", "acme"
 PENDING, ISSUED, FAILED = "pending", "issued", "failed"
 TASK = "certify"
+LONGEST_REASON = 1000
+"""Characters of what an authority says: it is another's text, kept and shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class Certificates:
         """It did not come: why, and when it is tried again. One that is shown stays so, with the reason beside it."""
         row.failures += 1
         row.state = FAILED if row.chain is None else ISSUED
-        row.reason = reason
+        row.reason = reason[:LONGEST_REASON]
         row.pending = row.pending_key = None
         again = now + retry_after(row.failures)
         self.promise(row, again)

@@ -6,22 +6,27 @@ Between proxies it travels like the mesh's own TLS, to the same SNI and through 
 one of our ALPNs. So a client offers two: first what it speaks, which chooses App Mesh's chain at the server (Envoy
 looks for a chain by the client's list, in its order), then ours, for the gateway. Connections of TCP speak nothing that
 has a name, so one is made up for them. Whoever has no proxy is told neither.
+
+App Mesh had no gateways between clusters, which anybody may reach and which know nobody. So a listener that demands no
+certificate of its clients demands one all the same of whoever asks by the mesh's SNI, as all do who come through a
+gateway: the caller's own identity, which a proxy shows wherever nothing else is asked for. Who reaches the port itself,
+by any other name, is taken as written.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2
-from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
+from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from envoy.type.matcher.v3 import regex_pb2, string_pb2
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
-from isthmus.ir.transport import Calling, Demand, Material, Shown
+from isthmus.ir.transport import Calling, Demand, Shown
 from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP
-from isthmus.xds import material
+from isthmus.xds import material, tls
 from isthmus.xds.endpoints import PLAINTEXT
 from isthmus.xds.material import Half
 from isthmus.xds.sources import packed
@@ -49,15 +54,26 @@ _EITHER = (common_pb2.SubjectAltNameMatcher.DNS, common_pb2.SubjectAltNameMatche
 
 _Chain: TypeAlias = listener_components_pb2.FilterChain
 _Filters: TypeAlias = Iterable[listener_components_pb2.Filter]
+_Validation: TypeAlias = tls_pb2.CommonTlsContext.CombinedCertificateValidationContext
 
 
-def chains(said: Shown, alpn: tuple[str, ...], kind: str, filters: _Filters) -> Iterator[_Chain]:
+class Among(NamedTuple):
+    """A mesh as a listener knows it: its name, and the SNIs of its wire contract, as `server_names`."""
+
+    mesh: str
+    snis: tuple[str, ...]
+
+
+def chains(said: Shown, among: Among, alpn: tuple[str, ...], kind: str, filters: _Filters) -> Iterator[_Chain]:
     """The chains of a node's port besides the mesh's own, all with these filters; `kind` is `http` or `tcp`.
 
-    Two for TLS: by ALPN for those who offer the mesh's as well, and for anybody else.
+    Two for TLS: for proxies of the mesh, by ALPN, because they offer the mesh's own as well; and for anybody else.
     """
-    socket, listed = downstream(said, alpn), list(filters)
-    by_alpn = listener_components_pb2.FilterChainMatch(transport_protocol="tls", application_protocols=alpn)
+    members = tls.members(among.mesh) if said.clients is None else None
+    socket, listed = downstream(said, alpn, members), list(filters)
+    by_alpn = listener_components_pb2.FilterChainMatch(
+        transport_protocol="tls", application_protocols=alpn, server_names=among.snis if members else ()
+    )
     yield _Chain(name=f"app-mesh-{kind}", filter_chain_match=by_alpn, transport_socket=socket, filters=listed)
     yield secured(said, alpn, listed)
     if said.plaintext:
@@ -78,11 +94,15 @@ def plaintext(filters: _Filters) -> _Chain:
     return _Chain(name=PLAIN, filter_chain_match=match, filters=list(filters))
 
 
-def downstream(said: Shown, alpn: Iterable[str]) -> base_pb2.TransportSocket:
-    """What a listener shows, and demands."""
+def downstream(said: Shown, alpn: Iterable[str], members: _Validation | None = None) -> base_pb2.TransportSocket:
+    """What a listener shows, and demands; of `members` where it says nothing itself."""
+    certificates = (material.certificate(each, Half.SERVING) for each in said.certificates)
+    common = _common(certificates, said.clients, Half.SERVING, alpn)
+    if members is not None:
+        common.combined_validation_context.CopyFrom(members)
     context = tls_pb2.DownstreamTlsContext(
-        common_tls_context=_common(said.certificates, said.clients, Half.SERVING, alpn),
-        require_client_certificate=BoolValue(value=said.clients is not None),
+        common_tls_context=common,
+        require_client_certificate=BoolValue(value=said.clients is not None or members is not None),
         disable_stateless_session_resumption=True,
         disable_stateful_session_resumption=True,
     )
@@ -91,7 +111,8 @@ def downstream(said: Shown, alpn: Iterable[str]) -> base_pb2.TransportSocket:
 
 def upstream(said: Calling, alpn: str) -> base_pb2.TransportSocket:
     """What a client shows a proxy, and demands of it. `alpn`: the mesh's own for what travels."""
-    return _upstream(said, (SPOKEN[alpn], alpn))
+    written = said.certificate is not None and said.asked
+    return _upstream(said, (SPOKEN[alpn], alpn), None, _certificate(said) if written else tls.own_identity())
 
 
 def without_proxy(said: Calling, alpn: str) -> cluster_pb2.Cluster.TransportSocketMatch:
@@ -100,13 +121,19 @@ def without_proxy(said: Calling, alpn: str) -> cluster_pb2.Cluster.TransportSock
     match = Struct()
     match.fields["transport"].string_value = PLAINTEXT
     return cluster_pb2.Cluster.TransportSocketMatch(
-        name=WITHOUT_PROXY, match=match, transport_socket=_upstream(said, offered, said.name)
+        name=WITHOUT_PROXY, match=match, transport_socket=_upstream(said, offered, said.name, _certificate(said))
     )
 
 
-def _upstream(said: Calling, alpn: Iterable[str], sni: str | None = None) -> base_pb2.TransportSocket:
+def _certificate(said: Calling) -> secret_pb2.SdsSecretConfig | None:
+    return None if said.certificate is None else material.certificate(said.certificate, Half.CALLING)
+
+
+def _upstream(
+    said: Calling, alpn: Iterable[str], sni: str | None, shown: secret_pb2.SdsSecretConfig | None
+) -> base_pb2.TransportSocket:
     """Each endpoint's hostname is the SNI where none is said."""
-    certificates = () if said.certificate is None else (said.certificate,)
+    certificates = () if shown is None else (shown,)
     context = tls_pb2.UpstreamTlsContext(
         common_tls_context=_common(certificates, said.server, Half.CALLING, alpn),
         max_session_keys=UInt32Value(value=0),
@@ -119,12 +146,12 @@ def _upstream(said: Calling, alpn: Iterable[str], sni: str | None = None) -> bas
 
 
 def _common(
-    certificates: Iterable[Material], demanded: Demand | None, half: Half, alpn: Iterable[str]
+    certificates: Iterable[secret_pb2.SdsSecretConfig], demanded: Demand | None, half: Half, alpn: Iterable[str]
 ) -> tls_pb2.CommonTlsContext:
     out = tls_pb2.CommonTlsContext(alpn_protocols=alpn)
     out.tls_params.tls_minimum_protocol_version = common_pb2.TlsParameters.TLSv1_2
     out.tls_params.tls_maximum_protocol_version = common_pb2.TlsParameters.TLSv1_3
-    out.tls_certificate_sds_secret_configs.extend(material.certificate(each, half) for each in certificates)
+    out.tls_certificate_sds_secret_configs.extend(certificates)
     if demanded is not None and demanded.trust is not None:
         validation = out.combined_validation_context
         validation.validation_context_sds_secret_config.CopyFrom(material.roots(demanded.trust, half))

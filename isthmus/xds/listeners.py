@@ -23,6 +23,7 @@ from isthmus.ir.mesh import AccessLog, Protocol
 from isthmus.ir.transport import Shown
 from isthmus.values import ALPN_GRPC, ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
 from isthmus.xds import access_logs, app_mesh_tls, egress, names, slots, telemetry, tls
+from isthmus.xds.app_mesh_tls import Among
 from isthmus.xds.joined import field, numbers
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
@@ -46,7 +47,7 @@ INSPECTED_WITHIN = 1000
 """Milliseconds that a TCP port which takes plaintext waits for a ClientHello, before the server may speak first."""
 
 
-def inbound_http(mesh: str, port: int, log: AccessLog | None = None, shown: Shown | None = None) -> Resource:
+def inbound_http(among: Among, port: int, log: AccessLog | None = None, shown: Shown | None = None) -> Resource:
     """An HTTP port of a node: mutual TLS, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC.
 
     `shown`: App Mesh's TLS beside the mesh's own, or where it validates its clients instead of that. Without it a
@@ -61,16 +62,16 @@ def inbound_http(mesh: str, port: int, log: AccessLog | None = None, shown: Show
         manager = _asking(name, codec, log)
         if alpn == ALPN_GRPC:
             manager.common_http_protocol_options.max_requests_per_connection.value = PROXYLESS_REQUESTS
-        out.filter_chains.append(_authenticated(mesh, alpn, [_http(manager)]))
+        out.filter_chains.append(_authenticated(among, shown, alpn, [_http(manager)]))
     if shown is not None:
         manager = _asking(name, _Hcm.AUTO, log)
         manager.set_current_client_cert_details.dns = True
-        out.filter_chains.extend(app_mesh_tls.chains(shown, app_mesh_tls.HTTP, "http", [_http(manager)]))
+        out.filter_chains.extend(app_mesh_tls.chains(shown, among, app_mesh_tls.HTTP, "http", [_http(manager)]))
     return _resource(out)
 
 
 def inbound_tcp(
-    mesh: str, port: int, idle: int | None, log: AccessLog | None = None, shown: Shown | None = None
+    among: Among, port: int, idle: int | None, log: AccessLog | None = None, shown: Shown | None = None
 ) -> Resource:
     """A TCP port of a node: the mesh's mutual TLS; `shown` as of `inbound_http`.
 
@@ -82,9 +83,9 @@ def inbound_tcp(
     out = _listening(name, port, base_pb2.INBOUND)
     filters = [*slots.tcp_filters(name), piped(name, names.app(port), idle, log, after_handshake=True)]
     if _lets_members_in(shown):
-        out.filter_chains.append(_authenticated(mesh, ALPN_TCP, filters))
+        out.filter_chains.append(_authenticated(among, shown, ALPN_TCP, filters))
     if shown is not None:
-        out.filter_chains.extend(app_mesh_tls.chains(shown, app_mesh_tls.TCP, "tcp", filters))
+        out.filter_chains.extend(app_mesh_tls.chains(shown, among, app_mesh_tls.TCP, "tcp", filters))
     if shown is not None and shown.plaintext:
         _piped_at_once(out.filter_chains[-1], name, port, idle, log)
         out.listener_filters_timeout.CopyFrom(lasting(INSPECTED_WITHIN))
@@ -229,9 +230,14 @@ def _listening(name: str, port: int, direction: int, *, inspect: bool = True) ->
     return listener_pb2.Listener(name=name, address=address, traffic_direction=direction, listener_filters=filters)
 
 
-def _authenticated(mesh: str, alpn: str, filters: Iterable[_Filter]) -> _Chain:
-    match = listener_components_pb2.FilterChainMatch(transport_protocol="tls", application_protocols=[alpn])
-    return _Chain(name=alpn, filter_chain_match=match, transport_socket=tls.downstream(mesh, alpn), filters=filters)
+def _authenticated(among: Among, shown: Shown | None, alpn: str, filters: Iterable[_Filter]) -> _Chain:
+    """A chain of the mesh's own. Beside others for its SNIs it is for these, because Envoy looks at names first."""
+    snis = among.snis if shown is not None else ()
+    match = listener_components_pb2.FilterChainMatch(
+        transport_protocol="tls", application_protocols=[alpn], server_names=snis
+    )
+    socket = tls.downstream(among.mesh, alpn)
+    return _Chain(name=alpn, filter_chain_match=match, transport_socket=socket, filters=filters)
 
 
 def _outbound(log: AccessLog | None, *fixed: hcm_pb2.HttpFilter) -> hcm_pb2.HttpConnectionManager:

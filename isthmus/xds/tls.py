@@ -7,6 +7,7 @@ next connection. The private ALPN keeps mesh TLS apart from an application's own
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2
@@ -23,13 +24,15 @@ from isthmus.xds.snapshot import Resource
 from isthmus.xds.sources import ADS, packed
 
 _Sans = Iterable[string_pb2.StringMatcher]
+_Validation: TypeAlias = tls_pb2.CommonTlsContext.CombinedCertificateValidationContext
 
+_IDENTITY = secret_pb2.SdsSecretConfig(name=names.IDENTITY, sds_config=ADS)
 _TLS_1_3 = tls_pb2.CommonTlsContext(
     tls_params=common_pb2.TlsParameters(
         tls_minimum_protocol_version=common_pb2.TlsParameters.TLSv1_3,
         tls_maximum_protocol_version=common_pb2.TlsParameters.TLSv1_3,
     ),
-    tls_certificate_sds_secret_configs=[secret_pb2.SdsSecretConfig(name=names.IDENTITY, sds_config=ADS)],
+    tls_certificate_sds_secret_configs=[_IDENTITY],
 )
 _BUNDLE = secret_pb2.SdsSecretConfig(name=names.BUNDLE, sds_config=ADS)
 
@@ -39,15 +42,24 @@ def downstream(mesh: str, alpn: str) -> base_pb2.TransportSocket:
 
     The mesh is matched by pattern, not by listing clusters: a listener that changed with every attachment would drain.
     """
-    pattern = rf"spiffe://[^/]+/mesh/{re.escape(spiffe_segment(mesh))}/(node|gateway)/[^/]+"
-    sans = [string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=pattern))]
     context = tls_pb2.DownstreamTlsContext(
-        common_tls_context=_common(sans, [alpn]),
+        common_tls_context=_common(members(mesh), [alpn]),
         require_client_certificate=BoolValue(value=True),
         disable_stateless_session_resumption=True,
         disable_stateful_session_resumption=True,
     )
     return base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
+
+
+def members(mesh: str) -> _Validation:
+    """Whoever shows to be of a mesh: a node, or a gateway."""
+    pattern = rf"spiffe://[^/]+/mesh/{re.escape(spiffe_segment(mesh))}/(node|gateway)/[^/]+"
+    return _validated([string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=pattern))])
+
+
+def own_identity() -> secret_pb2.SdsSecretConfig:
+    """The certificate of a proxy's own node, or gateway."""
+    return _IDENTITY
 
 
 def upstream(identities: Sequence[str], alpn: str) -> base_pb2.TransportSocket:
@@ -57,7 +69,7 @@ def upstream(identities: Sequence[str], alpn: str) -> base_pb2.TransportSocket:
     """
     sans = [string_pb2.StringMatcher(exact=identity) for identity in identities or ("spiffe://nowhere.invalid",)]
     context = tls_pb2.UpstreamTlsContext(
-        common_tls_context=_common(sans, [alpn]), auto_host_sni=True, max_session_keys=UInt32Value(value=0)
+        common_tls_context=_common(_validated(sans), [alpn]), auto_host_sni=True, max_session_keys=UInt32Value(value=0)
     )
     return base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
 
@@ -80,13 +92,19 @@ def may_be_plaintext(backend: Resource) -> bool:
     return _BARE in backend.body
 
 
-def _common(sans: _Sans, alpn: Iterable[str]) -> tls_pb2.CommonTlsContext:
+def _common(validation: _Validation, alpn: Iterable[str]) -> tls_pb2.CommonTlsContext:
     out = tls_pb2.CommonTlsContext(alpn_protocols=alpn)
     out.MergeFrom(_TLS_1_3)
-    validation = out.combined_validation_context
-    validation.validation_context_sds_secret_config.CopyFrom(_BUNDLE)
+    out.combined_validation_context.CopyFrom(validation)
+    return out
+
+
+def _validated(sans: _Sans) -> _Validation:
+    """By the bundles, never merged, and one of these names."""
+    out = _Validation()
+    out.validation_context_sds_secret_config.CopyFrom(_BUNDLE)
     for matcher in sans:
-        validation.default_validation_context.match_typed_subject_alt_names.add(
+        out.default_validation_context.match_typed_subject_alt_names.add(
             san_type=common_pb2.SubjectAltNameMatcher.URI, matcher=matcher
         )
     return out

@@ -19,6 +19,7 @@ from isthmus.ir.mesh import AccessLog, ClusterMesh, Gateway, Listener, Node, Pro
 from isthmus.ir.services import called
 from isthmus.ir.tcp import Claim
 from isthmus.ir.transport import Policy, Shown
+from isthmus.wire import wildcards
 from isthmus.xds import (
     backends,
     directory,
@@ -34,6 +35,7 @@ from isthmus.xds import (
     tunnels,
     vips,
 )
+from isthmus.xds.app_mesh_tls import Among
 from isthmus.xds.routes import Asked, Hosted
 from isthmus.xds.slots import Layer
 from isthmus.xds.snapshot import Resource, Type
@@ -63,6 +65,7 @@ class Translation:
 
     def __init__(self, computation: Computation, ir: ClusterMesh) -> None:
         self._once, self._ir = computation.get, ir
+        self._among = Among(ir.name, tuple(wildcards(ir.label, ir.suffix)))
 
     def node(self, name: str) -> View | None:
         """What a sidecar of a node sees; None where the node may not run here."""
@@ -137,14 +140,14 @@ class Translation:
         name, port, app = names.inbound(listener.port), listener.port, backends.app(listener)
         files = tuple(material.of_listener(listener.tls))
         if listener.protocol is Protocol.TCP:
-            tcp_port = listeners.inbound_tcp(self._ir.name, port, listener.idle, log, listener.tls)
+            tcp_port = listeners.inbound_tcp(self._among, port, listener.idle, log, listener.tls)
             return tcp_port, app, *self._slots(name, Layer.TCP), *files
         shared = self._inbound(port, log, listener.tls)
         return shared, routes.inbound(listener), app, *self._slots(name, Layer.HTTP), *files
 
     def _inbound(self, port: int, log: AccessLog | None, shown: Shown | None) -> Resource:
         made = ("inbound", port, log, shown)
-        return self._once(made, lambda: listeners.inbound_http(self._ir.name, port, log, shown))
+        return self._once(made, lambda: listeners.inbound_http(self._among, port, log, shown))
 
     def _node_table(self, services: tuple[str, ...], own: tuple[str, ...]) -> Resource:
         """To the backends of a node, and where the mesh lets it to everybody else."""

@@ -106,6 +106,7 @@ async def test_what_was_requested_is_not_imported_anew(api: httpx.AsyncClient) -
             [("/requested/domains", "too_short"), ("/requested/life", "out_of_range")],
         ),
         ({"acme": {"domains": ["*.a.example"]}}, [("/acme/domains/0", "wildcard")]),
+        ({"acme": {"domains": [f"a{n}.example" for n in range(21)]}}, [("/acme/domains", "too_long")]),
         ({"acme": {"domains": ["a.example"], "directory": "http://10.0.0.1/"}}, [("/acme/directory", "not_one_of")]),
         (
             {"imported": {"chain": "x", "private_key": "y", "surplus": 1}},

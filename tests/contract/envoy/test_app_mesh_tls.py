@@ -1,7 +1,8 @@
 """App Mesh's own TLS between real Envoys, in one cluster and across two: whose certificates count, and when none do.
 
 `front` (east) calls `colors.local`, played by `near` (east) or `far` (west). An application sees who its caller has
-shown to be (XFCC): nobody in App Mesh's TLS without a client's certificate, the mesh's own identity in the mesh's.
+shown to be (XFCC): the mesh's own identity, or a policy's certificate where the server demands one. `By`, whom the
+server has shown to be, stands before it in the mesh's own TLS only: App Mesh's certificates hold no identity.
 """
 
 from collections.abc import Iterator, Sequence
@@ -149,14 +150,17 @@ def asked(playing: Playing, port: int = HTTP) -> Answer:
     return playing.stage.ask("front", f"{SERVICE}:{port}")
 
 
+WRITTEN = "in App Mesh's TLS"
+"""By whom a call is that shows the caller's own identity to a certificate that was written."""
+
+
 def caller(playing: Playing) -> str:
     """Who the application takes its caller for; the status if it is not reached."""
     answer = asked(playing)
-    return (
-        str(answer.said["headers"].get("x-forwarded-client-cert", "nobody"))
-        if answer.status == 200
-        else str(answer.status)
-    )
+    if answer.status != 200:
+        return str(answer.status)
+    said = str(answer.said["headers"].get("x-forwarded-client-cert", "nobody"))
+    return WRITTEN if said.startswith("Hash=") and said.endswith(f";{mesh_identity(playing)}") else said
 
 
 def greeted(playing: Playing) -> str:
@@ -169,7 +173,7 @@ def greeted(playing: Playing) -> str:
 @pytest.mark.parametrize("at", TARGET)
 def test_an_enforced_policy_is_met_by_a_certificate_of_any_source(playing: Playing, at: str, source: str) -> None:
     playing.stage.apply(definition(at, playing.listener(source=source), playing.policy(source)))
-    assert (caller(playing), asked(playing, HTTP2).status) == ("nobody", 200)
+    assert (caller(playing), asked(playing, HTTP2).status) == (WRITTEN, 200)
     reply = playing.stage.call("front", f"{SERVICE}:{GRPC}", "/a.B/c")
     assert (reply.code, reply.said["app"]) == (grpc.StatusCode.OK, at)
     assert greeted(playing) == at
@@ -205,14 +209,14 @@ def test_what_a_policy_demands_is_what_counts(playing: Playing, at: str, transpo
     mine = mesh_identity(playing)
     assert heard == {
         "no policy: the mesh's own": mine,
-        "enforced": "nobody",
+        "enforced": WRITTEN,
         "not enforced: the mesh's own": mine,
         "enforced for another port": mine,
-        "enforced for this port": "nobody",
+        "enforced for this port": WRITTEN,
         "another authority": REFUSED,
         "another name": REFUSED,
-        "one name of several": "nobody",
-        "both authorities": "nobody",
+        "one name of several": WRITTEN,
+        "both authorities": WRITTEN,
         "a server without tls": REFUSED,
         "a server with tls disabled": REFUSED,
     }
@@ -221,7 +225,7 @@ def test_what_a_policy_demands_is_what_counts(playing: Playing, at: str, transpo
 @pytest.mark.parametrize("at", TARGET)
 def test_without_names_a_certificate_must_be_for_the_name_that_a_node_is_found_by(playing: Playing, at: str) -> None:
     policy = playing.policy(names=())
-    for discovery, expected in ((NAME, "nobody"), ("other.example", REFUSED), (None, REFUSED)):
+    for discovery, expected in ((NAME, WRITTEN), ("other.example", REFUSED), (None, REFUSED)):
         playing.stage.apply(definition(at, playing.listener(), policy, discovery=discovery))
         assert caller(playing) == expected, discovery
 
@@ -278,10 +282,10 @@ def test_a_wildcard_counts_where_tls_is_not_enforced(playing: Playing) -> None:
 def test_a_backends_own_policy_stands_instead_of_the_default(playing: Playing, at: str) -> None:
     right, wrong, server = playing.policy(), playing.policy(whom="theirs"), playing.listener()
     for default, own, expected in (
-        (wrong, right, ("nobody", "")),
+        (wrong, right, (WRITTEN, "")),
         (right, wrong, (REFUSED, at)),
         (wrong, {}, (mesh_identity(playing), "")),
-        (None, right, ("nobody", at)),
+        (None, right, (WRITTEN, at)),
     ):
         playing.stage.apply(definition(at, server, default, own=own))
         assert (caller(playing).split(";")[-1], greeted(playing)) == expected
@@ -292,13 +296,13 @@ def test_a_certificate_that_is_renamed_into_place_is_shown_without_a_revision(pl
     drained = playing.stage.envoys["near"].stats("listener_manager.listener_modified")
     try:
         OURS.issue("renamed.example").write(playing.folder, "server")
-        assert caller(playing) == "nobody", "a connection that stands"
+        assert caller(playing) == WRITTEN, "a connection that stands"
         playing.stage.apply(definition("near", playing.listener(), playing.policy(names=("renamed.example",))))
-        until(lambda: caller(playing) == "nobody")
+        until(lambda: caller(playing) == WRITTEN)
     finally:
         OURS.issue(NAME).write(playing.folder, "server")
     playing.stage.apply(definition("near", playing.listener(), playing.policy()))
-    until(lambda: caller(playing) == "nobody")
+    until(lambda: caller(playing) == WRITTEN)
     assert playing.stage.envoys["near"].stats("listener_manager.listener_modified") == drained
 
 

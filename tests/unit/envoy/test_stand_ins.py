@@ -61,7 +61,7 @@ def test_certificates_and_roots_that_are_not_here_are_throwaway_ones(tmp_path: P
     chain.transport_socket.CopyFrom(app_mesh_tls.downstream(Shown(certificates, clients, plaintext=False), ["h2"]))
     cluster = out.static_resources.clusters.add()
     demanded = Demand(Material(Source.SDS, ("their-ca",)))
-    calling = Calling(None, demanded, "a.example", proxied=True, bare=False)
+    calling = Calling(None, demanded, "a.example", proxied=True, asked=True, bare=False)
     cluster.transport_socket.CopyFrom(app_mesh_tls.upstream(calling, "isthmus-h2"))
     assert replace(out, HERE) == {
         "certificate /c.pem, /k.pem: a throwaway one",

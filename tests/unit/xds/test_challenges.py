@@ -2,7 +2,7 @@
 
 from envoy.config.route.v3 import route_pb2
 
-from isthmus.xds import proxy
+from isthmus.xds import listeners, proxy
 from isthmus.xds.challenges import Challenge, answering
 from isthmus.xds.endpoints import LocalInstance
 from isthmus.xds.secrets import bundle
@@ -35,7 +35,7 @@ def test_the_answer_comes_first_and_for_its_domain_and_token_alone() -> None:
 
 
 def test_a_gateway_answers_at_its_ports_and_not_for_what_is_inside() -> None:
-    view = [table("ingress/80"), table("outbound")]
+    view = [listeners.ingress(80), table("ingress/80"), listeners.outbound_inside(), table("outbound")]
     edge = LocalInstance("edge", "edge", "127.0.0.1", {80: 20080})
     made = proxy.compose_gateway(view, {}, edge, ROOTS, (POSED,))
     named = {each.resource.name: each for each in made if each.resource.type == Type.ROUTES}
@@ -48,5 +48,5 @@ def test_a_gateway_answers_at_its_ports_and_not_for_what_is_inside() -> None:
 
 def test_without_a_challenge_the_routes_are_the_revisions_own() -> None:
     edge = LocalInstance("edge", "edge", "127.0.0.1", {80: 20080})
-    made = proxy.compose_gateway([table("ingress/80")], {}, edge, ROOTS)
-    assert made[0] == (table("ingress/80"), True)
+    made = proxy.compose_gateway([listeners.ingress(80), table("ingress/80")], {}, edge, ROOTS)
+    assert (table("ingress/80"), True) in made

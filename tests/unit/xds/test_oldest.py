@@ -49,6 +49,8 @@ KNOWN = {
         "formatter.req_without_query.v3.ReqWithoutQuery",
         "retry.host.previous_hosts.v3.PreviousHostsPredicate",
         "retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+        "transport_sockets.tls.v3.DownstreamTlsContext",
+        "transport_sockets.tls.v3.UpstreamTlsContext",
         "upstreams.http.v3.HttpProtocolOptions",
     )
 }
