@@ -6,6 +6,7 @@ IPv6 address stands beside it where the mesh asks for IPv6: hosts have to be tol
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from uuid import UUID
@@ -20,7 +21,7 @@ from isthmus.model.vips import beside
 def addressed(service: Service, said: Said, mesh: UUID) -> Service:
     """The service with its addresses; none if it was given none yet."""
     vip = said.vips.get(service.name)
-    return service if vip is None else replace(service, addresses=_told(vip, beside(mesh, vip), of_mesh(said)))
+    return service if vip is None else replace(service, addresses=tuple(_told(vip, mesh, of_mesh(said))))
 
 
 def request_ports(service: Service) -> tuple[int, ...]:
@@ -38,7 +39,7 @@ _LONGEST = 253
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
-def _told(vip: str, beside: str, families: Families) -> tuple[str, ...]:
+def _told(vip: str, mesh: UUID, families: Families) -> Iterator[str]:
     """IPv4 first: a proxy's listener is bound there, and at the other address as well."""
-    by_family = {4: vip, 6: beside}
-    return tuple(by_family[family] for family in sorted(families or (4,)))
+    for family in sorted(families or (4,)):
+        yield vip if family == 4 else beside(mesh, vip)  # noqa: PLR2004 - of IP

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from envoy.config.core.v3 import address_pb2, base_pb2, extension_pb2
-from envoy.config.listener.v3 import listener_pb2
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.data.dns.v3 import dns_table_pb2
 from envoy.extensions.filters.udp.dns_filter.v3 import dns_filter_pb2
 from envoy.extensions.network.dns_resolver.cares.v3 import cares_dns_resolver_pb2
@@ -43,10 +43,9 @@ def listener(services: Iterable[Service]) -> Resource:
                 told.setdefault(name, domain)
     table = b"".join(field(_DOMAINS, domain) for domain in told.values())
     said = _BEFORE + field(_SERVER, field(_TABLE, table)) + _AFTER
-    out = listener_pb2.Listener()
-    out.CopyFrom(_LISTENER)
-    out.listener_filters.add(name=_FILTER, typed_config=any_pb2.Any(type_url=_TYPE, value=said))
-    return Resource(Type.LISTENER, out.name, out.SerializeToString(deterministic=True))
+    packed_said = field(_TYPE_URL, _TYPE) + field(_VALUE, said)
+    asked = field(_NAME, _FILTER) + field(_TYPED, packed_said)
+    return Resource(Type.LISTENER, names.DNS, _HEAD + field(_FILTERS, asked) + _TAIL)
 
 
 @lru_cache(maxsize=2**14)
@@ -91,8 +90,8 @@ def _resolver(servers: Sequence[tuple[str, int]]) -> extension_pb2.TypedExtensio
     return extension_pb2.TypedExtensionConfig(name="envoy.network.dns_resolver.cares", typed_config=packed(said))
 
 
-def _bare() -> listener_pb2.Listener:
-    out = listener_pb2.Listener(name=names.DNS, traffic_direction=base_pb2.OUTBOUND)
+def _head() -> listener_pb2.Listener:
+    out = listener_pb2.Listener(name=names.DNS)
     out.address.socket_address.protocol = address_pb2.SocketAddress.UDP
     out.address.socket_address.address = DNS_PLACEHOLDER
     out.address.socket_address.port_value = DNS_PORT
@@ -107,9 +106,13 @@ def _asking() -> dns_filter_pb2.DnsFilterConfig:
     return out
 
 
-_FILTER = "envoy.filters.udp.dns_filter"
-_TYPE = f"type.googleapis.com/{dns_filter_pb2.DnsFilterConfig.DESCRIPTOR.full_name}"
-_LISTENER = _bare()
+_FILTER = b"envoy.filters.udp.dns_filter"
+_TYPE = f"type.googleapis.com/{dns_filter_pb2.DnsFilterConfig.DESCRIPTOR.full_name}".encode()
+_HEAD = _head().SerializeToString(deterministic=True)
+_TAIL = listener_pb2.Listener(traffic_direction=base_pb2.OUTBOUND).SerializeToString(deterministic=True)
+(_FILTERS,) = numbers(listener_pb2.Listener, "listener_filters")
+_NAME, _TYPED = numbers(listener_components_pb2.ListenerFilter, "name", "typed_config")
+_TYPE_URL, _VALUE = numbers(any_pb2.Any, "type_url", "value")
 _BEFORE = dns_filter_pb2.DnsFilterConfig(stat_prefix=names.DNS).SerializeToString(deterministic=True)
 _AFTER = _asking().SerializeToString(deterministic=True)
 (_SERVER,) = numbers(dns_filter_pb2.DnsFilterConfig, "server_config")

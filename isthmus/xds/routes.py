@@ -65,45 +65,52 @@ class Hosted(NamedTuple):
     body: bytes
 
 
-def hosts(service: Service, *, own: bool = False) -> tuple[Hosted, ...]:
+class Requested(NamedTuple):
+    """The routes for requests for a service, as bytes, in their order: for its bare name, and by port where ports differ."""
+
+    bare: tuple[bytes, ...]
+    ports: tuple[tuple[int, tuple[bytes, ...]], ...] = ()
+
+
+def requested(service: Service, *, own: bool) -> Requested:
+    """`own`: whether the caller has a client policy for this service alone, and so backends of its own."""
+
+    def written(routes: Sequence[Route]) -> tuple[bytes, ...]:
+        return tuple(_routed(service.name, r, own=own).SerializeToString(deterministic=True) for r in routes)
+
+    return Requested(written(service.routes), tuple((port, written(routes)) for port, routes in service.ports))
+
+
+def hosts(service: Service, by: Requested, *, own: bool) -> tuple[Hosted, ...]:
     """A service's virtual hosts: by its bare name and any port, or one for each port where they differ.
 
     A caller that asks for a tunnel (CONNECT) always says a port: one that takes connections, or else one for requests.
-    `own`: whether the caller has a client policy for this service alone, and so backends of its own.
     """
     name = service.name
     tunnelled = {port.port: _tunnel(name, port, own=own) for port in service.tcp}
     if not service.ports:
-        routes = [*tunnelled.values(), *_for_requests(name, service.routes, own=own)]
+        routes = [*tunnelled.values(), *_for_requests(name, by.bare)]
         return (_hosted(names.service(name), (name, f"{name}:*"), routes),)
-    bare = _hosted(names.service(name), (name,), [_as_bytes(name, route, own=own) for route in service.routes])
-    by_port = [(p, _for_requests(name, routes, own=own)) for p, routes in service.ports]
+    bare = _hosted(names.service(name), (name,), by.bare)
+    by_port = [(p, _for_requests(name, routes)) for p, routes in by.ports]
     by_port += [(port, [route]) for port, route in tunnelled.items()]
     return bare, *(_hosted(names.service(name, p), (f"{name}:{p}",), routes) for p, routes in sorted(by_port))
 
 
-def at_vip(service: Service, port: int, address: str, *, own: bool = False) -> Resource:
+def at_vip(service: str, by: Requested, port: int, address: str) -> Resource:
     """The table of a port for requests at one of a service's own addresses: its routes, whatever Host says."""
-    listed = dict(service.ports).get(port, service.routes)
-    host = _hosted(names.service(service.name), ("*",), [_as_bytes(service.name, r, own=own) for r in listed])
-    return _table([host.body], names.outbound_vip(service.name, port, six=":" in address))
+    host = _hosted(names.service(service), ("*",), dict(by.ports).get(port, by.bare))
+    return _table([host.body], names.outbound_vip(service, port, six=":" in address))
 
 
-def _for_requests(name: str, routes: Sequence[Route], *, own: bool) -> list[bytes]:
+def _for_requests(name: str, routes: Sequence[bytes]) -> list[bytes]:
     """A port for requests: what its routes do not say of tunnels is that what comes out of them are requests."""
     tunnelled = [tunnels.to_requests(name).SerializeToString(deterministic=True)] if routes else []
-    return [*(_as_bytes(name, route, own=own) for route in routes), *tunnelled]
+    return [*routes, *tunnelled]
 
 
 def _tunnel(service: str, port: TcpPort, *, own: bool) -> bytes:
     body: bytes = tunnels.to_connections(service, port, own=own).SerializeToString(deterministic=True)
-    return body
-
-
-@lru_cache(maxsize=2**14)
-def _as_bytes(service: str, route: Route, *, own: bool) -> bytes:
-    """A service's route, which is the same wherever the service is called."""
-    body: bytes = _routed(service, route, own=own).SerializeToString(deterministic=True)
     return body
 
 

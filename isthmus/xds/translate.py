@@ -186,7 +186,11 @@ class Translation:
                 yield self._once(made, partial(self._at_vip, name, number, address, own=own))
 
     def _at_vip(self, service: str, port: int, address: str, *, own: bool) -> Resource:
-        return routes.at_vip(self._ir.services[service], port, address, own=own)
+        return routes.at_vip(service, self._requested(service, own=own), port, address)
+
+    def _requested(self, service: str, *, own: bool) -> routes.Requested:
+        made = ("requested", service, own)
+        return self._once(made, lambda: routes.requested(self._ir.services[service], own=own))
 
     def _tunnels(self, services: tuple[str, ...], log: AccessLog | None) -> Half:
         """Where tunnels to services that take requests lead, if there are any."""
@@ -210,7 +214,11 @@ class Translation:
         return tuple(sorted({name for name in services if name in self._ir.services}))
 
     def _hosts_of(self, service: str, *, own: bool) -> tuple[Hosted, ...]:
-        return self._once(("hosts", service, own), lambda: routes.hosts(self._ir.services[service], own=own))
+        made = ("hosts", service, own)
+        return self._once(made, lambda: self._built_hosts(service, own=own))
+
+    def _built_hosts(self, service: str, *, own: bool) -> tuple[Hosted, ...]:
+        return routes.hosts(self._ir.services[service], self._requested(service, own=own), own=own)
 
     def _called(self, services: tuple[str, ...]) -> Ports:
         """What requests for some services lead to."""
