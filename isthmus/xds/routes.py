@@ -66,7 +66,7 @@ class Hosted(NamedTuple):
 
 
 class Requested(NamedTuple):
-    """The routes for requests for a service, as bytes, in their order: for its bare name, and by port where ports differ."""
+    """The routes for requests for a service, as bytes: for its bare name, and by port where the ports differ."""
 
     bare: tuple[bytes, ...]
     ports: tuple[tuple[int, tuple[bytes, ...]], ...] = ()

@@ -73,7 +73,11 @@ async def test_a_resource_is_shown_as_envoy_is_told_and_with_what_made_it(
     table = by_name["rds", "outbound"]
     assert table["origin"] == {"kind": "VirtualNode", "name": "front"}
     hosts = table["resource"]["virtual_hosts"]
-    assert [route["name"] for host in hosts for route in host["routes"]] == ["route/router/all", "outbound"]
+    assert [route["name"] for host in hosts for route in host["routes"]] == [
+        "route/router/all",
+        "service/colors.local",
+        "outbound",
+    ]
 
 
 async def test_what_was_never_compiled_is_said_to_be_so(shop: httpx.AsyncClient, database: Database, org: UUID) -> None:

@@ -17,7 +17,10 @@ def test_a_field_is_written_as_protobuf_writes_it(length: int) -> None:
 
 @pytest.mark.parametrize("services", [0, 1, 200])
 def test_a_joined_table_is_the_message_built_whole(services: int) -> None:
-    joined = routes.outbound(h for i in range(services) for h in routes.hosts(Service(f"s{i}.local", (DEFAULT,))))
+    listed = [Service(f"s{i}.local", (DEFAULT,)) for i in range(services)]
+    joined = routes.outbound(
+        host for s in listed for host in routes.hosts(s, routes.requested(s, own=False), own=False)
+    )
     parsed = route_pb2.RouteConfiguration.FromString(joined.body)
     hosts = [*(f"service/s{i}.local" for i in range(services)), "otherwise"]
     assert [host.name for host in parsed.virtual_hosts] == hosts
