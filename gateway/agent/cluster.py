@@ -18,6 +18,7 @@ from gateway.agent.images import remembered
 from gateway.agent.inventory import Workload
 from gateway.agent.managed import Managed
 from gateway.agent.offers import Mesh, Refused
+from gateway.agent.plans import PROXYLESS
 from gateway.agent.proxied import Arriving, Proxied, also, arrived, remaining
 from gateway.agent.proxyless import lacking
 from gateway.agent.settling import Settled, settle
@@ -226,4 +227,5 @@ class Cluster:
             if before.composition.waiting.get(name) != withheld:
                 LOG.warning(line("withheld", name=name, without="managed certificate", what=",".join(withheld)))
         for plan in lacking(self.settled.composition.plans, before.composition.plans):
-            LOG.warning(line("not_done_by_grpc", name=plan.state.proxy, what="; ".join(plan.lacks)))
+            event = "not_done_by_grpc" if plan.state.role == PROXYLESS else "not_bound"
+            LOG.warning(line(event, name=plan.state.proxy, what="; ".join(plan.lacks)))

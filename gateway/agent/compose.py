@@ -14,6 +14,7 @@ from gateway.agent.images import images, plain
 from gateway.agent.inventory import Inventory, Workload, take
 from gateway.agent.minors import minor_of, no_view
 from gateway.agent.offers import Mesh
+from gateway.agent.own_hosts import own_hosts
 from gateway.agent.peers import remote
 from gateway.agent.plans import EAST_WEST, GATEWAY, NODE, EastWest, Plain, Plan, Recipe, Served, Shared, Sidecar, local
 from gateway.agent.proxied import ports
@@ -23,6 +24,7 @@ from gateway.agent.world import World
 from isthmus.ir.found import Discovery
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance, Topology, endpoints
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.secrets import bundle
 from isthmus.xds.snapshot import Resource, view_id
 
@@ -39,7 +41,7 @@ NO_NAMES = Names()
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """Everything composed. `plans` by proxy, `shared` by mesh; `left_out`: instance or gateway → why.
+    """Everything composed. `plans` by proxy, `shared` by mesh; `left_out`: instance or gateway → why (of a part, too).
 
     `waiting`: proxy → what of it waits for managed certificates. `roots`: what trust it was made from, and the secret.
     `images`: those of the world that it was made from.
@@ -65,10 +67,12 @@ def compose(world: World, before: Composition = NOTHING) -> Composition:
     shared = {mesh: _shared(mesh, inventory, world, before.shared.get(mesh)) for mesh in world.meshes}
     roots = before.roots if before.roots[0] is world.trust else (world.trust, _roots(world))
     plainly = plain(world, shared, before.plain)
-    recipes: dict[str, Recipe | str] = dict(_sidecars(world, inventory, shared, roots[1]))
+    owning = own_hosts(inventory.workloads)
+    recipes: dict[str, Recipe | str] = dict(_sidecars(world, inventory, shared, roots[1], owning))
     recipes |= dict(_east_west(world, shared)) | dict(images(world, plainly))
     recipes |= dict(proxyless(world, inventory, shared, roots[1]))
-    left_out = {**inventory.left_out, **{name: recipe for name, recipe in recipes.items() if isinstance(recipe, str)}}
+    refused = {name: why for name, why in (*owning.items(), *recipes.items()) if isinstance(why, str)}
+    left_out = {**inventory.left_out, **refused}
     plans = {n: _kept(before.plans.get(n), recipe) for n, recipe in recipes.items() if not isinstance(recipe, str)}
     names = before.names if shared == before.shared else _names(shared)
     waiting = {name: plan.withheld for name, plan in plans.items() if plan.withheld}
@@ -112,7 +116,11 @@ def _names(shared: Mapping[str, Shared]) -> Names:
 
 
 def _sidecars(
-    world: World, inventory: Inventory, shared: Mapping[str, Shared], roots: Resource | None
+    world: World,
+    inventory: Inventory,
+    shared: Mapping[str, Shared],
+    roots: Resource | None,
+    owning: Mapping[str, OwnHost | str],
 ) -> Iterator[tuple[str, Sidecar | str]]:
     """The proxies before instances, and virtual gateways: recipes, or why there is none."""
     for work in inventory.workloads:
@@ -125,7 +133,8 @@ def _sidecars(
         elif minor is None:
             yield name, no_view(world.minors.get(name))
         else:
-            yield name, _sidecar(world, mesh, shared[work.mesh], work, roots, minor)
+            made, own = _sidecar(world, mesh, shared[work.mesh], work, roots, minor), owning.get(name)
+            yield name, replace(made, own_host=own) if isinstance(own, OwnHost) else made
 
 
 def _sidecar(world: World, mesh: Mesh, shared: Shared, work: Workload, roots: Resource, minor: str) -> Sidecar:

@@ -27,7 +27,15 @@ from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance
 from isthmus.xds.managed import secrets_of
 from isthmus.xds.own_host import OwnHost
-from isthmus.xds.proxy import DEFAULT_OUTBOUND, AtGateway, Composed, compose_east_west, compose_gateway, compose_node
+from isthmus.xds.proxy import (
+    DEFAULT_OUTBOUND,
+    AtGateway,
+    Composed,
+    compose_east_west,
+    compose_gateway,
+    compose_node,
+    unbound_vips,
+)
 from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import Resource, Type, digest, view_id
 from isthmus.xds.withheld import Ready, ready
@@ -59,6 +67,7 @@ class Sidecar:
     """The recipe of a proxy before an instance, or of a virtual gateway's Envoy.
 
     `managed`: those of the managed secrets it names that are there; `challenges`: what a gateway answers first.
+    `own_host`: what it may bind beside its own ports; None if others share its host.
     """
 
     mesh: Mesh
@@ -69,6 +78,7 @@ class Sidecar:
     trust_domain: str
     managed: tuple[Resource, ...] = ()
     challenges: tuple[Challenge, ...] = ()
+    own_host: OwnHost | None = None
 
     @property
     def view(self) -> str:
@@ -84,7 +94,7 @@ class Sidecar:
             outbound = DEFAULT_OUTBOUND if work.instance.outbound is None else work.instance.outbound
             beside = self._beside(instance)
             composed = compose_node(
-                resources, self.shared.endpoints, instance, self.roots, outbound, beside, own_host(work)
+                resources, self.shared.endpoints, instance, self.roots, outbound, beside, self.own_host
             )
             identity = domain.node(mesh_name, work.of)
         else:
@@ -96,7 +106,8 @@ class Sidecar:
         )
         proved = frozenset({ViewVersion(work.mesh, view, self.mesh.versions[view])})
         made = _plan(self, work.instance.host, state, composed, proved, _inbound(composed, instance))
-        return replace(made, withheld=withheld)
+        lacks = () if self.own_host is None else tuple(unbound_vips(resources, self.own_host))
+        return replace(made, withheld=withheld, lacks=lacks)
 
     def _ready(self) -> Ready:
         """Its view, without what waits for managed certificates; most views name none."""
@@ -212,7 +223,7 @@ class Plan:
     """What one proxy of `host` is to have; `resources` by version; `withheld` waits for managed certificates.
 
     `bare`: the backends of which it calls those endpoints in plaintext that say so. `lacks`: what of the definition it
-    cannot do.
+    cannot do, a sentence each.
     """
 
     recipe: Recipe
@@ -242,12 +253,6 @@ def _inbound(composed: Sequence[Composed], instance: LocalInstance) -> frozenset
     listeners = (each.resource.name for each in composed if each.resource.type == Type.LISTENER)
     ports = (names.listened_port(name, "inbound") for name in listeners)
     return frozenset((port, instance.ports[port]) for port in ports if port is not None)
-
-
-def own_host(workload: Workload) -> OwnHost | None:
-    """What its proxy may bind beside its own ports; None if others share its host."""
-    i = workload.instance
-    return OwnHost(i.low_ports, i.dns, i.dns_servers) if i.vips else None
 
 
 def _plan(

@@ -24,7 +24,8 @@ def of_node(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective
     own = {mapping.port for mapping in spec.ports}
     for i, name in listed:
         for port in known.get(name, ()):
-            reason = _unreached(port.port, own) if has[port.port] == name else _had(port.port, has[port.port])
+            mine = port.port in own or has[port.port] == name
+            reason = _unreached(port.port, own) if mine else _had(port.port, has[port.port])
             if reason is not None:
                 yield Ineffective(key, f"/spec/backends/{i}/virtualService/virtualServiceName", reason)
 
@@ -35,10 +36,12 @@ def _had(port: int, by: str) -> str:
 
 
 def _unreached(port: int, own: set[int]) -> str | None:
-    """Redirection (App Mesh's image) leads such connections past this; a listener beside the application cannot be."""
+    """Redirection (App Mesh's image) leads such connections past this; a listener beside the application cannot be.
+
+    Nor at a service's own address: one that listens everywhere, as most do, could not start beside it.
+    """
     if port in own:
-        rest = "unless they are redirected or for the service's own address"
-        return f"port {port} is the node's own, so connections to it reach its application, {rest}"
+        return f"port {port} is the node's own, so connections to it reach its application, unless they are redirected"
     if port == OUTBOUND_PORT:
         rest = "unless an instance says another, or they are for the service's own address"
         return f"port {port} is where proxies take HTTP, {rest}"

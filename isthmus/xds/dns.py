@@ -8,7 +8,7 @@ of the table. Where the host's DNS is this very listener, a question goes round 
 so many may wait. Types other than A, AAAA and SRV are answered "not implemented", and a resolver asks its next server.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from envoy.config.core.v3 import address_pb2, base_pb2, extension_pb2
@@ -24,6 +24,7 @@ from isthmus.values import DNS_PORT
 from isthmus.xds import names
 from isthmus.xds.joined import field, numbers
 from isthmus.xds.listeners import DNS_PLACEHOLDER
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting, packed
 
@@ -60,16 +61,36 @@ def _domains(name: str, addresses: tuple[str, ...]) -> tuple[tuple[str, bytes], 
     return tuple(out.items())
 
 
-def localised(resource: Resource, address: str, port: int, servers: Sequence[tuple[str, int]] = ()) -> Resource:
-    """The listener at a port of an instance; it asks these servers what it does not know, or those of its host."""
+def localised(resource: Resource, address: str, own_host: OwnHost, bound: Container[str]) -> Resource:
+    """The listener at an instance; it asks `dns_servers` what it does not know, or the servers of its host.
+
+    Of its answers it keeps those that lead to `bound`, where its proxy takes what is sent to services. Nobody would be
+    at the others, while a name that the proxy does not know is looked up as if there were no proxy.
+    """
     out = listener_pb2.Listener.FromString(resource.body)
     out.address.socket_address.address = address
-    out.address.socket_address.port_value = port
-    if servers:
-        said = dns_filter_pb2.DnsFilterConfig.FromString(out.listener_filters[0].typed_config.value)
-        said.client_config.typed_dns_resolver_config.CopyFrom(_resolver(servers))
-        out.listener_filters[0].typed_config.CopyFrom(packed(said))
+    out.address.socket_address.port_value = own_host.dns or DNS_PORT
+    said = dns_filter_pb2.DnsFilterConfig.FromString(out.listener_filters[0].typed_config.value)
+    table = said.server_config.inline_dns_table
+    kept = [domain for domain in table.virtual_domains if _leading_to(domain, bound, six=own_host.six)]
+    table.ClearField("virtual_domains")
+    table.virtual_domains.extend(kept)
+    if own_host.dns_servers:
+        said.client_config.typed_dns_resolver_config.CopyFrom(_resolver(own_host.dns_servers))
+    out.listener_filters[0].typed_config.CopyFrom(packed(said))
     return Resource(resource.type, resource.name, out.SerializeToString(deterministic=True))
+
+
+def _leading_to(domain: dns_table_pb2.DnsTable.DnsVirtualDomain, bound: Container[str], *, six: bool) -> bool:
+    """Whether anything is left of a name's answers without those that lead nowhere."""
+    addresses = domain.endpoint.address_list.address
+    kept = [each for each in addresses if each.removeprefix(_MAPPED) in bound and (six or ":" not in each)]
+    addresses[:] = kept
+    return bool(kept)
+
+
+_MAPPED = "::ffff:"
+"""Before an IPv4 address in IPv6's words."""
 
 
 def _spelled(name: str) -> Iterator[str]:
@@ -79,7 +100,7 @@ def _spelled(name: str) -> Iterator[str]:
 def _answered(addresses: Sequence[str]) -> Iterator[str]:
     yield from addresses
     if not any(":" in address for address in addresses):
-        yield from (f"::ffff:{address}" for address in addresses)
+        yield from (f"{_MAPPED}{address}" for address in addresses)
 
 
 def _resolver(servers: Sequence[tuple[str, int]]) -> extension_pb2.TypedExtensionConfig:

@@ -261,5 +261,10 @@ def vip_port(listener: str) -> tuple[str, int] | None:
     return (parts[2], int(parts[3])) if len(parts) == _OF_VIP and parts[1] in VIPS else None
 
 
+def of_six(listener: str) -> bool:
+    """Whether a name of `outbound_vip` is of an IPv6 address."""
+    return listener.startswith(f"{OUTBOUND}/{VIPS[True]}/")
+
+
 _OF_VIP = 4
 """Segments of such a name."""

@@ -1,7 +1,9 @@
 """own_host: what a proxy may bind if nobody else on its host is a proxy of the mesh.
 
 Services' addresses are the mesh's, the same for all its proxies: two on one network stack would bind the same ones. So
-whoever describes an instance says that it has its host for itself; a pod, a task, a machine with one proxy.
+whoever describes an instance says that it has its host for itself; a pod, a task, a machine with one proxy. The ports
+of its own node stay its application's at every address: one that listens at `0.0.0.0`, as most do, could not start
+beside a socket at any of them, or would get what is sent there (Linux tells the two apart by who came first).
 """
 
 from dataclasses import dataclass
@@ -14,13 +16,14 @@ UNPRIVILEGED = 1024
 class OwnHost:
     """`low_ports`: whether the proxy may bind ports below 1024, too. `dns`: the port where it answers for names.
 
-    `dns_servers` (address, port) are asked for other names, instead of those of the host.
+    `dns_servers` (address, port) are asked for other names, instead of those of the host. `six`: whether it has IPv6.
     """
 
     low_ports: bool = False
     dns: int | None = None
     dns_servers: tuple[tuple[str, int], ...] = ()
+    six: bool = True
 
-    def binds(self, port: int) -> bool:
-        """Whether it may bind a port of a service."""
-        return self.low_ports or port >= UNPRIVILEGED
+    def binds(self, port: int, *, six: bool = False) -> bool:
+        """Whether it may bind a port of a service at its address (IPv6)."""
+        return (self.low_ports or port >= UNPRIVILEGED) and (self.six or not six)

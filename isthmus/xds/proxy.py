@@ -4,14 +4,15 @@ Pure, so the agent may compose again whenever anything changed and send only wha
 something waits for its ACK: a revision for what is definition, an export for the gateway's backend (design §4). Nothing
 waits for endpoints and bundles.
 What a proxy would never ask for is left out (a port without an inbound port here, a TCP port that is taken, services'
-own addresses where it shares its host), because it would never be acked.
+own addresses where it shares its host), because it would never be acked. So is a service's own address at a port that
+the instance's application has, and a name of which no port is bound is the host's to answer, as without a proxy.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from isthmus.values import OUTBOUND_PORT
-from isthmus.xds import dns, dual, east_west, egress, names
+from isthmus.xds import dns, dual, east_west, egress, names, vips
 from isthmus.xds.challenges import Challenge, answering
 from isthmus.xds.consistency import asked_for
 from isthmus.xds.directory import Directory
@@ -55,13 +56,29 @@ def compose_node(
     `own_host`: what the proxy binds besides, if it has its host for itself.
     """
     listed = list(view)
-    taken = _taken(listed, instance) | {outbound}
+    own = _own(listed)
+    taken = own | set(instance.ports.values()) | {outbound}
     served = (r for r in listed if _served(r.name, ("inbound", "app"), instance))
-    kept = asked_for([r for r in served if r.type != Type.LISTENER or _binds(r.name, own_host, taken, beside)])
-    local = [_localised(r, instance, outbound, own_host) for r in kept]
+    kept = asked_for([r for r in served if r.type != Type.LISTENER or _binds(r.name, own_host, own, taken, beside)])
+    vips_bound = {vips.address(r) for r in kept if r.type == Type.LISTENER and names.vip_port(r.name)}
+    local = [_localised(r, instance, outbound, own_host, vips_bound) for r in kept]
     apps = {p: app_endpoints(p, instance.address) for p in instance.ports}
     answers = {**endpoints, **{r.name: r for r in apps.values()}}
     return [*local, *_assignments(kept, answers), Composed(bundle, proven=False)]
+
+
+def unbound_vips(view: Iterable[Resource], own_host: OwnHost) -> Iterator[str]:
+    """What a proxy with its host for itself does not take at services' own addresses, a sentence for each reason."""
+    listed = list(view)
+    own = _own(listed)
+    at_vips = {vip for r in listed if r.type == Type.LISTENER and (vip := names.vip_port(r.name)) is not None}
+    for why, left in (
+        ("the application's own", [vip for vip in at_vips if vip[1] in own]),
+        ("below 1024, for which it needs `low_ports`", [v for v in at_vips if not own_host.binds(v[1])]),
+    ):
+        if left:
+            told = ", ".join(f"{names.plain(service)}:{port}" for service, port in sorted(left))
+            yield f"not taken at services' own addresses, because the port is {why}: {told}"
 
 
 def compose_gateway(
@@ -102,29 +119,32 @@ def _served(name: str, families: Sequence[str], instance: LocalInstance) -> bool
     return all(port in instance.ports for port in ports)
 
 
-def _taken(view: Iterable[Resource], instance: LocalInstance) -> set[int]:
-    """The ports at an instance's address that are its application's or its proxy's own."""
-    own = {names.listened_port(r.name, "inbound") for r in view if r.type == Type.LISTENER}
-    return {port for port in own if port is not None} | set(instance.ports.values())
+def _own(view: Iterable[Resource]) -> set[int]:
+    """The ports of the application, also those whose listener waits for a certificate."""
+    ports = (names.listened_port(r.name, "app") for r in view if r.type == Type.CLUSTER)
+    return {port for port in ports if port is not None}
 
 
-def _binds(listener: str, own_host: OwnHost | None, *taken: Container[int]) -> bool:
+def _binds(listener: str, own_host: OwnHost | None, own: Container[int], *taken: Container[int]) -> bool:
     """Whether a listener is one that this proxy can have."""
     if listener == names.DNS:
         return own_host is not None and own_host.dns is not None
     vip = names.vip_port(listener)
     if vip is not None:
-        return own_host is not None and own_host.binds(vip[1])
+        return own_host is not None and vip[1] not in own and own_host.binds(vip[1], six=names.of_six(listener))
     port = names.connected_port(listener)
     return port is None or not any(port in each for each in taken)
 
 
 def _localised(
-    resource: Resource, instance: LocalInstance, outbound: int | None, own_host: OwnHost | None = None
+    resource: Resource,
+    instance: LocalInstance,
+    outbound: int | None,
+    own_host: OwnHost | None = None,
+    vips_bound: Container[str] = (),
 ) -> Composed:
     if resource.name == names.DNS and own_host is not None and own_host.dns is not None:
-        answering = dns.localised(resource, instance.address, own_host.dns, own_host.dns_servers)
-        return Composed(answering, proven=True)
+        return Composed(dns.localised(resource, instance.address, own_host, vips_bound), proven=True)
     if resource.type == Type.ROUTES and resource.name == names.OUTBOUND and outbound not in (None, DEFAULT_OUTBOUND):
         return Composed(egress.localised(resource, outbound), proven=True)
     port = _port(resource.name, instance, outbound) if resource.type == Type.LISTENER else None

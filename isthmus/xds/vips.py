@@ -7,6 +7,7 @@ nothing drains: routes come by RDS, where connections go by ECDS. IPv6 has liste
 no port cannot be given another address (Envoy 1.40 takes it for two), and a host without IPv6 loses no more than that.
 """
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 from envoy.config.core.v3 import base_pb2
@@ -28,6 +29,12 @@ def for_connections(service: str, address: str, port: int) -> Resource:
     """The listener of a TCP port."""
     name = names.outbound_vip(service, port, six=":" in address)
     return _listener(name, address, port, tcp.chain(name, service, port))
+
+
+@lru_cache(maxsize=2**14)
+def address(listener: Resource) -> str:
+    """Where such a listener binds."""
+    return listener_pb2.Listener.FromString(listener.body).address.socket_address.address
 
 
 def _listener(name: str, address: str, port: int, chain: listener_components_pb2.FilterChain) -> Resource:

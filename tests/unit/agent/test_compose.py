@@ -70,13 +70,38 @@ def test_an_endpoint_that_moves_changes_no_definition() -> None:
 
 def test_services_addresses_are_bound_where_an_instance_has_its_host_for_itself() -> None:
     def listeners(of: Instance) -> set[str]:
-        refs = compose(world(of, BLUE)).plans["front"].state.refs
+        refs = compose(world(of, BLUE, **ON_9090)).plans["front"].state.refs
         return {ref.name for ref in refs if ref.type == Type.LISTENER}
 
     shared = listeners(FRONT)
     own = listeners(replace(FRONT, vips=True))
-    assert own - shared == {f"outbound/vip/{build.SERVICE}/8080", "dns"}
+    assert own - shared == {f"outbound/vip/{build.SERVICE}/9090", "dns"}
     assert shared < own
+
+
+ON_9090 = {"meshes": {MESH: mesh(build.mesh(build.node("blue", port=9090), build.router(port=9090)))}}
+ALONE = replace(FRONT, vips=True)
+
+
+def test_services_addresses_are_bound_by_one_proxy_of_a_host_and_it_is_said_of_the_other() -> None:
+    binding = build.binding("z-front", node="front")
+    both = {"meshes": {MESH: mesh(build.mesh(binding, build.node("blue", port=9090), build.router(port=9090)))}}
+    for host, bind in (("h1", {"front"}), ("h2", {"front", "z-front"})):
+        made = compose(world(ALONE, replace(ALONE, name="z-front", host=host), **both))
+        assert {name for name, plan in made.plans.items() if "dns" in {r.name for r in plan.state.refs}} == bind
+        assert set(made.plans) == {"front", "z-front"}
+        assert ("z-front" in made.left_out) == ("z-front" not in bind)
+
+
+def test_what_is_not_taken_at_services_addresses_is_said() -> None:
+    assert compose(world(ALONE, **ON_9090)).plans["front"].lacks == ()
+    assert compose(world(FRONT)).plans["front"].lacks == ()
+    (own,) = compose(world(ALONE)).plans["front"].lacks
+    assert own.endswith(f"because the port is the application's own: {build.SERVICE}:8080")
+    low = {"meshes": {MESH: mesh(build.mesh(build.node("blue", port=81), build.router(port=81)))}}
+    (said,) = compose(world(ALONE, **low)).plans["front"].lacks
+    assert said.endswith(f"needs `low_ports`: {build.SERVICE}:81")
+    assert compose(world(replace(ALONE, low_ports=True), **low)).plans["front"].lacks == ()
 
 
 def test_what_did_not_change_is_not_composed_again() -> None:

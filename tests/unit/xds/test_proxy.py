@@ -207,6 +207,74 @@ def test_services_addresses_are_bound_by_whoever_has_its_host_for_itself(
     assert asked == {e.resource.name for e in composed if e.resource.type in TABLES_AND_FILTERS}, "or it is never acked"
 
 
+def told_names(composed: Iterable[Composed]) -> dict[str, list[str]]:
+    """What a proxy answers, by name as it is written in lower case."""
+    (said,) = (decoded(each.resource) for each in composed if each.resource.name == "dns")
+    table = said["listener_filters"][0]["typed_config"]["server_config"].get("inline_dns_table", {})
+    domains = {each["name"]: each["endpoint"]["address_list"]["address"] for each in table.get("virtual_domains", ())}
+    assert {name.lower() for name in domains} == {name for name in domains if name.islower()}
+    return {name: addresses for name, addresses in domains.items() if name.islower()}
+
+
+SEVERAL = [
+    *CALLS_DB,
+    build.node("cache", ports={5432: "tcp", 80: "http"}),
+    build.service("cache.local", node="cache"),
+    build.node("web", ports={8080: "http", 9090: "grpc"}),
+    build.service("web.local", node="web"),
+]
+CALLS = {"backends": ["db.local", "cache.local", "web.local"]}
+
+
+@pytest.mark.parametrize(
+    ("own", "own_host", "bound", "named"),
+    [
+        ({7070: "http"}, OwnHost(dns=15053), {"db/5432", "cache/5432", "web/8080", "web/9090"}, {"db", "cache", "web"}),
+        ({8080: "http"}, OwnHost(dns=15053), {"db/5432", "cache/5432", "web/9090"}, {"db", "cache", "web"}),
+        ({5432: "tcp"}, OwnHost(dns=15053), {"web/8080", "web/9090"}, {"web"}),
+        ({5432: "http"}, OwnHost(low_ports=True, dns=15053), {"cache/80", "web/8080", "web/9090"}, {"cache", "web"}),
+        ({8080: "http", 9090: "http", 5432: "tcp"}, OwnHost(dns=15053), set(), set()),
+    ],
+    ids=["none in common", "one of two", "that of TCP services", "one that another makes up for", "all"],
+)
+def test_a_port_of_the_application_is_its_own_at_every_address_and_a_name_that_leads_nowhere_is_not_answered(
+    own: Mapping[int, str], own_host: OwnHost, bound: set[str], named: set[str]
+) -> None:
+    view = compiled(build.mesh(*SEVERAL, build.node("front", ports=own, **CALLS)))["node/front@1.40"]
+    for ports in ({port: 15000 + i for i, port in enumerate(own, 2)}, {}):
+        instance = LocalInstance("front-1", "front", "10.0.0.2", ports)
+        composed = compose_node(view, {}, instance, BUNDLE, own_host=own_host)
+        at_vips = {n for n in listening(composed) if n.startswith("outbound/vip/")}
+        assert at_vips == {"outbound/vip/" + each.replace("/", ".local/") for each in bound}
+        assert told_names(composed).keys() == {f"{name}.local" for name in named}
+
+
+def test_a_port_is_the_applications_while_its_listener_waits_for_a_certificate() -> None:
+    view = compiled(build.mesh(*SEVERAL, build.node("front", ports={8080: "http"}, **CALLS)))["node/front@1.40"]
+    waiting = [r for r in view if not (r.type == Type.LISTENER and r.name == "inbound/8080")]
+    instance = LocalInstance("front-1", "front", "10.0.0.2", {8080: 15006})
+    composed = compose_node(waiting, {}, instance, BUNDLE, own_host=OwnHost())
+    assert "outbound/vip/web.local/9090" in listening(composed)
+    assert "outbound/vip/web.local/8080" not in listening(composed)
+
+
+@pytest.mark.parametrize("preference", [None, "IPv6_PREFERRED"])
+def test_a_host_without_ipv6_has_the_ipv4_half(preference: str | None) -> None:
+    spec = {"serviceDiscovery": {"ipPreference": preference}} if preference else {}
+    view = compiled(build.mesh(*SEVERAL, build.node("front", ports={7070: "http"}, **CALLS), spec=spec))
+    instance = LocalInstance("front-1", "front", "10.0.0.2", {7070: 15006})
+    both, half = (
+        compose_node(view["node/front@1.40"], {}, instance, BUNDLE, own_host=OwnHost(dns=15053, six=six))
+        for six in (True, False)
+    )
+    assert any(":" in address for address in told_names(both)["web.local"])
+    (address,) = told_names(half)["web.local"]
+    assert address in told_names(both)["web.local"]
+    assert listening(half)["outbound/vip/web.local/8080"] == f"{address}:8080"
+    assert bool([n for n in listening(both) if n.startswith("outbound/vip6/")]) == (preference is not None)
+    assert not [n for n in listening(half) if n.startswith("outbound/vip6/")]
+
+
 def test_a_proxy_answers_for_names_at_its_instances_address_and_asks_who_it_is_told_to() -> None:
     view = compiled()["node/front@1.40"]
     instance = LocalInstance("front-1", "front", "10.0.0.2", {8080: 15006})
