@@ -2,7 +2,9 @@
 
 Every service has a VIP, the same in all clusters, so a name means something also where nothing of the service runs. An
 IPv6 address stands beside it where the mesh asks for IPv6: hosts have to be told of that range, as they do not of
-127.0.0.0/8, so it is not on by itself.
+127.0.0.0/8, so it is not on by itself. IPv6_ONLY says how instances are called, and takes the IPv4 address from nobody:
+App Mesh's listeners were at both then (appmesh.md §3.5), and a name without one is denied to whoever asks for IPv4
+(`isthmus.xds.dns`).
 """
 
 import re
@@ -11,7 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 from uuid import UUID
 
-from isthmus.ir.families import Families, of_mesh
+from isthmus.ir.families import IPV6, Families, of_mesh
 from isthmus.ir.mesh import Service
 from isthmus.ir.said import Said
 from isthmus.ir.services import WEB
@@ -40,6 +42,6 @@ _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
 def _told(vip: str, mesh: UUID, families: Families) -> Iterator[str]:
-    """IPv4 first: a proxy's listener is bound there, and at the other address as well."""
-    for family in sorted(families or (4,)):
-        yield vip if family == 4 else beside(mesh, vip)  # noqa: PLR2004 - of IP
+    yield vip
+    if IPV6 in families:
+        yield beside(mesh, vip)

@@ -11,6 +11,7 @@ from isthmus.model.kinds.virtual_node import VirtualNodeSpec
 Families = tuple[int, ...]
 """Of IP (4, 6), the preferred one first; no other is used. Empty if nothing is said."""
 
+IPV6 = 6
 UNSAID: Families = ()
 FAMILIES: dict[IpPreference, Families] = {
     "IPv6_PREFERRED": (6, 4),

@@ -21,7 +21,7 @@ def main() -> None:
         subprocess.run([*IP, *command], check=True, capture_output=True)
     names = Names({})
     west = [Instance(name, cluster="west") for name in ("far", "zoo")]
-    stage = Stage(Instance("front", vips=True), Instance("near"), Instance("db"), *west)
+    stage = Stage(Instance("front", vips=True, serving=False), Instance("near"), Instance("db"), *west)
     stage.dns_servers = (names.at,)
     try:
         print(json.dumps({ip: reached(stage, ip) for ip in ("IPv6_ONLY", "IPv4_PREFERRED")}))  # noqa: T201 - its output

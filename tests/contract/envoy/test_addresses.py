@@ -19,16 +19,18 @@ from isthmus.model.vips import DEFAULT
 from tests import build
 from tests.contract.envoy.asking import ask, connected, received
 from tests.contract.envoy.naming import Names
-from tests.contract.envoy.stage import DNS, HTTP, TCP, Instance, Stage
+from tests.contract.envoy.stage import DNS, HTTP, SECOND, TCP, Instance, Stage
 from tests.until import until
 
-NEAR, FAR, DB, ZOO = "reviews", "Far.Local", "db.local", "zoo.local"
+NEAR, FAR, DB, ZOO, OWN = "reviews", "Far.Local", "db.local", "zoo.local", "own.local"
 
 
 def definition(*backends: str, egress: str = "DROP_ALL", ip: str | None = None) -> Definition:
     """`front` calls two services over HTTP and two over TCP on one port; of each pair one is only in west."""
     return build.mesh(
-        build.node("front", port=HTTP, backends=backends or (NEAR, FAR, DB, ZOO)),
+        build.node("front", port=SECOND, backends=backends or (NEAR, FAR, DB, ZOO)),
+        build.node("own", port=SECOND),
+        build.service(OWN, node="own"),
         build.node("near", port=HTTP),
         build.node("far", port=HTTP),
         build.node("db", ports={TCP: "tcp"}),
@@ -56,7 +58,7 @@ def names() -> Iterator[Names]:
 @pytest.fixture(scope="module")
 def stage(names: Names) -> Iterator[Stage]:
     west = [Instance(name, cluster="west") for name in ("far", "zoo")]
-    made = Stage(Instance("front", vips=True), Instance("near"), Instance("db"), *west)
+    made = Stage(Instance("front", vips=True, serving=False), Instance("near"), Instance("db"), *west)
     made.dns_servers = (names.at,)
     try:
         yield made
@@ -121,6 +123,17 @@ def test_two_tcp_services_of_one_port_are_told_apart(stage: Stage) -> None:
     assert greeting(found(stage, DB)[0]) == b"db"
     assert greeting(found(stage, ZOO)[0]) == b"zoo"
     assert greeting(stage.addresses["front"]) == b"db", "at the instance's own address the first by name has the port"
+
+
+def test_an_application_that_listens_everywhere_starts_beside_a_backend_of_its_own_port(
+    stage: Stage, names: Names
+) -> None:
+    """And that backend's name is not answered with an address where the application itself would be."""
+    stage.apply(definition(NEAR, OWN))
+    with closing(socket.create_server(("", SECOND))):
+        assert asked(stage, OWN).header.rcode == 3
+        assert OWN in names.asked, "the host's DNS is asked, as without a proxy"
+        assert found(stage, NEAR) != []
 
 
 def test_a_service_that_is_no_backend_any_more_has_no_address(stage: Stage) -> None:
@@ -199,7 +212,7 @@ def test_services_are_reached_at_ipv6_addresses_where_a_host_takes_the_range_for
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
-        "IPv6_ONLY": {"A": [], "http": "near", "tcp": ["db", "zoo"], "other": "near"},
+        "IPv6_ONLY": {"A": ["127.143.182.154"], "http": "near", "tcp": ["db", "zoo"], "other": "near"},
         "IPv4_PREFERRED": {"A": ["127.143.182.154"], "http": "near", "tcp": ["db", "zoo"], "other": "near"},
     }
 

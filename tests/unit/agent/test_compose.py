@@ -1,6 +1,7 @@
 """Who gets which view, under which identity, and what stays when something else moves."""
 
 from dataclasses import replace
+from typing import Any
 
 from gateway.agent.compose import compose
 from gateway.agent.discovery import Found, Instance
@@ -79,13 +80,15 @@ def test_services_addresses_are_bound_where_an_instance_has_its_host_for_itself(
     assert shared < own
 
 
-ON_9090 = {"meshes": {MESH: mesh(build.mesh(build.node("blue", port=9090), build.router(port=9090)))}}
+ON_9090: dict[str, Any] = {"meshes": {MESH: mesh(build.mesh(build.node("blue", port=9090), build.router(port=9090)))}}
 ALONE = replace(FRONT, vips=True)
 
 
 def test_services_addresses_are_bound_by_one_proxy_of_a_host_and_it_is_said_of_the_other() -> None:
     binding = build.binding("z-front", node="front")
-    both = {"meshes": {MESH: mesh(build.mesh(binding, build.node("blue", port=9090), build.router(port=9090)))}}
+    both: dict[str, Any] = {
+        "meshes": {MESH: mesh(build.mesh(binding, build.node("blue", port=9090), build.router(port=9090)))}
+    }
     for host, bind in (("h1", {"front"}), ("h2", {"front", "z-front"})):
         made = compose(world(ALONE, replace(ALONE, name="z-front", host=host), **both))
         assert {name for name, plan in made.plans.items() if "dns" in {r.name for r in plan.state.refs}} == bind
@@ -98,7 +101,7 @@ def test_what_is_not_taken_at_services_addresses_is_said() -> None:
     assert compose(world(FRONT)).plans["front"].lacks == ()
     (own,) = compose(world(ALONE)).plans["front"].lacks
     assert own.endswith(f"because the port is the application's own: {build.SERVICE}:8080")
-    low = {"meshes": {MESH: mesh(build.mesh(build.node("blue", port=81), build.router(port=81)))}}
+    low: dict[str, Any] = {"meshes": {MESH: mesh(build.mesh(build.node("blue", port=81), build.router(port=81)))}}
     (said,) = compose(world(ALONE, **low)).plans["front"].lacks
     assert said.endswith(f"needs `low_ports`: {build.SERVICE}:81")
     assert compose(world(replace(ALONE, low_ports=True), **low)).plans["front"].lacks == ()

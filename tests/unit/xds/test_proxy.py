@@ -223,7 +223,7 @@ SEVERAL = [
     build.node("web", ports={8080: "http", 9090: "grpc"}),
     build.service("web.local", node="web"),
 ]
-CALLS = {"backends": ["db.local", "cache.local", "web.local"]}
+CALLED = ["db.local", "cache.local", "web.local"]
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ CALLS = {"backends": ["db.local", "cache.local", "web.local"]}
 def test_a_port_of_the_application_is_its_own_at_every_address_and_a_name_that_leads_nowhere_is_not_answered(
     own: Mapping[int, str], own_host: OwnHost, bound: set[str], named: set[str]
 ) -> None:
-    view = compiled(build.mesh(*SEVERAL, build.node("front", ports=own, **CALLS)))["node/front@1.40"]
+    view = compiled(build.mesh(*SEVERAL, build.node("front", ports=own, backends=CALLED)))["node/front@1.40"]
     for ports in ({port: 15000 + i for i, port in enumerate(own, 2)}, {}):
         instance = LocalInstance("front-1", "front", "10.0.0.2", ports)
         composed = compose_node(view, {}, instance, BUNDLE, own_host=own_host)
@@ -250,7 +250,7 @@ def test_a_port_of_the_application_is_its_own_at_every_address_and_a_name_that_l
 
 
 def test_a_port_is_the_applications_while_its_listener_waits_for_a_certificate() -> None:
-    view = compiled(build.mesh(*SEVERAL, build.node("front", ports={8080: "http"}, **CALLS)))["node/front@1.40"]
+    view = compiled(build.mesh(*SEVERAL, build.node("front", ports={8080: "http"}, backends=CALLED)))["node/front@1.40"]
     waiting = [r for r in view if not (r.type == Type.LISTENER and r.name == "inbound/8080")]
     instance = LocalInstance("front-1", "front", "10.0.0.2", {8080: 15006})
     composed = compose_node(waiting, {}, instance, BUNDLE, own_host=OwnHost())
@@ -261,7 +261,7 @@ def test_a_port_is_the_applications_while_its_listener_waits_for_a_certificate()
 @pytest.mark.parametrize("preference", [None, "IPv6_PREFERRED"])
 def test_a_host_without_ipv6_has_the_ipv4_half(preference: str | None) -> None:
     spec = {"serviceDiscovery": {"ipPreference": preference}} if preference else {}
-    view = compiled(build.mesh(*SEVERAL, build.node("front", ports={7070: "http"}, **CALLS), spec=spec))
+    view = compiled(build.mesh(*SEVERAL, build.node("front", ports={7070: "http"}, backends=CALLED), spec=spec))
     instance = LocalInstance("front-1", "front", "10.0.0.2", {7070: 15006})
     both, half = (
         compose_node(view["node/front@1.40"], {}, instance, BUNDLE, own_host=OwnHost(dns=15053, six=six))
