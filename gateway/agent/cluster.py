@@ -226,6 +226,8 @@ class Cluster:
         for name, withheld in self.settled.composition.waiting.items():
             if before.composition.waiting.get(name) != withheld:
                 LOG.warning(line("withheld", name=name, without="managed certificate", what=",".join(withheld)))
+        for name in sorted(self.settled.without_six - before.without_six):
+            LOG.warning(line("without_ipv6", name=name, what="names and services' own addresses are IPv4 alone"))
         for plan in lacking(self.settled.composition.plans, before.composition.plans):
             event = "not_done_by_grpc" if plan.state.role == PROXYLESS else "not_bound"
             LOG.warning(line(event, name=plan.state.proxy, what="; ".join(plan.lacks)))

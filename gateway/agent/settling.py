@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.agent.acks import Counts, Ledger, Proof, Sighting, Target, ViewVersion, count
 from gateway.agent.compose import Composition, compose
+from gateway.agent.own_hosts import said_without_six
 from gateway.agent.plaintext import pairs
 from gateway.agent.plans import Plan
 from gateway.agent.proxied import Proxied, seen
@@ -23,7 +24,7 @@ from gateway.proto import link_pb2 as link
 class Settled:
     """What follows. `hosts`: host → its plans by proxy; `summaries`: by mesh, only those that we have a say in.
 
-    `proxied`: what the world knows of it, and what was seen since.
+    `proxied`: what the world knows of it, and what was seen since. `without_six`: who has said so since we started.
     """
 
     composition: Composition = field(default_factory=Composition)
@@ -33,6 +34,7 @@ class Settled:
     summaries: Mapping[str, link.Summary] = field(default_factory=dict)
     positions: tuple[link.Position, ...] = ()
     proxied: Proxied = field(default_factory=dict)
+    without_six: frozenset[str] = frozenset()
 
     def target(self, proxy: str) -> Target | None:
         """What a proxy is to have; None if it is none of ours."""
@@ -49,14 +51,16 @@ def settle(
 ) -> Settled:
     """What follows now; `said` are the summaries of a former life, by mesh; `now` in epoch seconds."""
     minors = {proxy: _minor(s.envoy) for proxy, s in sightings.items() if s.envoy[:1].isdigit()}
-    running = replace(world, minors=minors)
+    without_six = before.without_six | {proxy for proxy, seen in sightings.items() if said_without_six(seen)}
+    running = replace(world, minors=minors, without_six=without_six)
     composition = compose(running, before.composition)
     targets = {proxy: plan.target for proxy, plan in composition.plans.items()}
     ledger = _ledger(targets, sightings, before.ledger)
     counts = count(_wanted(world), targets, sightings, ledger, now)
     summaries = _summaries(world, composition, sightings, ledger, {**said, **before.summaries}, before, now)
     proxied = seen(world.proxied, targets, sightings, ledger)
-    return Settled(composition, _hosts(composition), ledger, counts, summaries, world.positions(), proxied)
+    lacking = without_six & composition.plans.keys()
+    return Settled(composition, _hosts(composition), ledger, counts, summaries, world.positions(), proxied, lacking)
 
 
 def _minor(version: str) -> str:

@@ -38,7 +38,8 @@ class World:
     `minors`: proxy → the Envoy minor (`1.40`) that it was seen to run. `images`: Envoys of App Mesh's image that have
     shown whose they are, by proxy, those that went a while ago included; `capture`: where their hosts lead connections.
     `proxied`: before which instances a proxy was seen; `arriving`: before which just now; `siblings`: whether other
-    replicas may have seen more of them. `resolved`: what nodes' own service discovery was seen to say.
+    replicas may have seen more of them. `resolved`: what nodes' own service discovery was seen to say. `without_six`:
+    the proxies that have said that their hosts have no IPv6.
     """
 
     place: Place
@@ -55,6 +56,7 @@ class World:
     siblings: bool = False
     resolved: Mapping[Discovery, Sight] = field(default_factory=dict)
     managed: Managed = NOTHING
+    without_six: frozenset[str] = frozenset()
 
     def positions(self) -> tuple[link.Position, ...]:
         """What is held of each lane, for `Hello.held` and `Heartbeat.applied`."""

@@ -3,22 +3,35 @@
 What binds a port of a service (`outbound/tcp`, `outbound/vip`, `dns`) binds it on the application's own host, where
 something else may have it, or where ports below 1024 are not anybody's. Nobody who writes a definition can know that,
 so it stops no rollout: the warden tells the agent, which logs it, and the proxy is counted as one that has what it can
-have. Envoy's own words tell it from a listener that is wrong everywhere (measured on 1.40).
+have. Envoy's own words tell it from a listener that is wrong everywhere (measured on 1.40). Where a kernel has no IPv6
+Envoy takes no such address for one, in what `dns` is to answer neither, and would go without all of that listener: so
+the agent remembers who said it, and gives that proxy the IPv4 half alone (`isthmus.xds.own_host`).
 """
 
+import re
 from collections.abc import Iterable
 
 from isthmus.xds import names
 from isthmus.xds.snapshot import Ref, Type
 
 _WORDS = ("cannot bind ", "failed to listen on ", "Address already in use", "Permission denied")
+_NO_SIX = re.compile(r"malformed IP address: [0-9A-Fa-f]*:")
 
 
 def is_unbindable(kind: str, name: str, message: str) -> bool:
     """Whether a refusal says that a host does not let the proxy have such a listener."""
+    said = any(words in message for words in _WORDS) or _NO_SIX.search(message) is not None
+    return said and _of_services(kind, name)
+
+
+def is_without_six(kind: str, name: str, message: str) -> bool:
+    """Whether a refusal says that its host has no IPv6."""
+    return _NO_SIX.search(message) is not None and _of_services(kind, name)
+
+
+def _of_services(kind: str, name: str) -> bool:
     ports = names.connected_port(name), names.vip_port(name)
-    ours = kind == Type.LISTENER and (name == names.DNS or ports != (None, None))
-    return ours and any(words in message for words in _WORDS)
+    return kind == Type.LISTENER and (name == names.DNS or ports != (None, None))
 
 
 def of_these(ref: Ref, listeners: Iterable[str]) -> bool:

@@ -34,7 +34,7 @@ def for_connections(service: str, address: str, port: int) -> Resource:
 @lru_cache(maxsize=2**14)
 def address(listener: Resource) -> str:
     """Where such a listener binds."""
-    return listener_pb2.Listener.FromString(listener.body).address.socket_address.address
+    return str(listener_pb2.Listener.FromString(listener.body).address.socket_address.address)
 
 
 def _listener(name: str, address: str, port: int, chain: listener_components_pb2.FilterChain) -> Resource:

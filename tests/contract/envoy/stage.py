@@ -105,7 +105,7 @@ class Door:
 class Stage:
     """`envoys`, by name (`east-west/<cluster>` too); `apps`, by (instance, port).
 
-    `also`: instances' addresses of the other family of IP.
+    `also`: instances' addresses of the other family of IP. `six`: whether proxies are told what needs IPv6.
 
     `resolved`: what nodes' own service discovery says in either cluster, by node, from the next definition on.
 
@@ -124,6 +124,7 @@ class Stage:
         self.health: dict[str, Health] = {}
         self.resolved: dict[str, Resolved] = {}
         self.dns_servers: tuple[tuple[str, int], ...] = ()
+        self.six = True
         self.also: dict[str, str] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self._directories: dict[str, Directory] = {}
@@ -235,7 +236,7 @@ class Stage:
         if proxy in self.instances:
             instance = self.instances[proxy]
             view = self._view(instance.cluster, view_id("node", instance.of, "1.40"))
-            own = OwnHost(dns=DNS, dns_servers=self.dns_servers) if instance.vips else None
+            own = OwnHost(dns=DNS, dns_servers=self.dns_servers, six=self.six) if instance.vips else None
             known, local = self._endpoints(instance.cluster), self._local(instance)
             told = compose_node(view, known, local, bundle, OUTBOUND, own_host=own)
             return [*_bodies(told), self._identity(instance.cluster, "node", instance.of), *self.managed.values()]

@@ -16,6 +16,7 @@ from dnslib import DNSRecord
 
 from isthmus.model.definition import Definition
 from isthmus.model.vips import DEFAULT
+from isthmus.xds.unbindable import is_without_six
 from tests import build
 from tests.contract.envoy.asking import ask, connected, received
 from tests.contract.envoy.naming import Names
@@ -215,6 +216,22 @@ def test_services_are_reached_at_ipv6_addresses_where_a_host_takes_the_range_for
         "IPv6_ONLY": {"A": ["127.143.182.154"], "http": "near", "tcp": ["db", "zoo"], "other": "near"},
         "IPv4_PREFERRED": {"A": ["127.143.182.154"], "http": "near", "tcp": ["db", "zoo"], "other": "near"},
     }
+
+
+def test_a_host_without_ipv6_has_names_and_addresses_of_ipv4() -> None:
+    """Its Envoy says so; what names are answered for AAAA then is the host's to say, and it denies them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.contract.envoy.without_six"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    for preference, refused in (("unsaid", {"dns"}), ("IPv6_PREFERRED", {"dns", "vip6"})):
+        words = [each.removeprefix("front: Error adding/updating listener(s) ") for each in said[preference]["refused"]]
+        told = dict(line.split(": ", 1) for each in words for line in each.splitlines())
+        assert {name.split("/")[1] if "/" in name else name for name in told} == refused
+        assert all(is_without_six("lds", name, message) for name, message in told.items())
+        assert {**said[preference], "refused": 0} == {"refused": 0, "http": "near", "tcp": "db", "AAAA": 3}
 
 
 def _listeners(stage: Stage) -> Iterator[Any]:

@@ -97,10 +97,24 @@ def test_a_refusal_is_counted_while_it_is_of_what_the_proxy_is_to_have() -> None
         ("outbound/vip/db/80", "cannot bind '127.150.0.1:80': Permission denied", 0),
         ("outbound/tcp/5432", "cannot bind '10.0.0.1:5432': Address already in use", 0),
         ("dns", "cannot bind '10.0.0.1:53': Permission denied", 0),
+        ("dns", "malformed IP address: ::ffff:127.150.0.1", 0),
+        ("outbound/vip6/db/80", "malformed IP address: fd00::7f96:1", 0),
+        ("outbound/vip/db/80", "malformed IP address: 127.150.0.1.5", 1),
+        ("inbound/80", "malformed IP address: fd00::1", 1),
         ("outbound/vip/db/80", "no such filter", 1),
         ("inbound/80", "cannot bind '10.0.0.1:80': Address already in use", 1),
     ],
-    ids=["a low port", "a port that is taken", "names", "what is wrong everywhere", "what a node cannot do without"],
+    ids=[
+        "a low port",
+        "a port that is taken",
+        "names",
+        "names, without IPv6",
+        "an address, without IPv6",
+        "an address that is none",
+        "what a node cannot do without, without IPv6",
+        "what is wrong everywhere",
+        "what a node cannot do without",
+    ],
 )
 def test_what_a_host_does_not_let_its_proxy_bind_is_no_refusal(name: str, message: str, counted_: int) -> None:
     target = Target("d2", LEDGER["d2"], frozenset({Ref("lds", name, "l2")}))

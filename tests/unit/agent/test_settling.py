@@ -6,7 +6,9 @@ from gateway.agent.acks import Sighting
 from gateway.agent.discovery import Found
 from gateway.agent.outbox import Outbox
 from gateway.agent.settling import Settled, settle
+from gateway.proto import host_pb2 as host
 from gateway.proto import link_pb2 as link
+from tests import build
 from tests.unit.agent.given import BLUE, FRONT, GATEWAY, MESH, mesh, world
 
 NOW = 1000.0
@@ -92,3 +94,27 @@ def test_the_summary_of_a_former_life_is_where_generations_go_on() -> None:
     said = {MESH: link.Summary(mesh=MESH, generation=41)}
     after = settle(WORLD, acked(first, "ew"), first, said, NOW)
     assert after.summaries[MESH].generation == 42
+
+
+def test_a_proxy_whose_host_has_no_ipv6_is_not_told_again_what_needs_it() -> None:
+    asking = build.mesh(
+        build.node("blue", port=9090),
+        build.router(port=9090),
+        spec={"serviceDiscovery": {"ipPreference": "IPv6_PREFERRED"}},
+    )
+    given = world(replace(FRONT, vips=True), BLUE, meshes={MESH: mesh(asking)})
+
+    def listeners(of: Settled) -> set[str]:
+        return {r.name for r in of.composition.plans["front"].state.refs if r.type == "lds"}
+
+    first = settled(given)
+    needing = {f"outbound/vip6/{build.SERVICE}/9090"}
+    assert needing < listeners(first)
+    refusal = host.ProxyNack(type="lds", name="dns", version="1", message="dns: malformed IP address: fd00::1")
+    saying = {"front": replace(acked(first, "front")["front"], nacks=(refusal,))}
+    second = settled(given, saying, first)
+    assert (second.without_six, listeners(first) - listeners(second)) == (frozenset({"front"}), needing)
+    third = settled(given, acked(second, "front"), second)
+    assert third.composition.plans["front"] is second.composition.plans["front"], "also when it refuses nothing more"
+    gone = settled(world(BLUE, meshes=given.meshes), {}, third)
+    assert gone.without_six == frozenset(), "who comes by that name later is asked again"
