@@ -3,9 +3,11 @@
 Measured on Envoy 1.40: its filter knows names in the spelling it was told and in no other, so each is told in the four
 that people use; a question for an IPv6 address of a name that has none goes to the host's DNS, which denies the name,
 and some resolvers (musl) then believe that it has no address at all: so an IPv4 address is told in IPv6's words as well
-(RFC 4291 §2.5.5.2), by which a socket of either family reaches it. Of 95,000 questions none was lost over ten changes
-of the table. Where the host's DNS is this very listener, a question goes round 259 times within 7 ms and is denied, for
-so many may wait. Types other than A, AAAA and SRV are answered "not implemented", and a resolver asks its next server.
+(RFC 4291 §2.5.5.2), by which a socket of either family reaches it. Where a kernel has no IPv6 Envoy can be told neither
+(`isthmus.xds.unbindable`), and whoever asks for both there and believes so has no name. Of 95,000 questions none was
+lost over ten changes of the table. Where the host's DNS is this very listener, a question goes round 259 times within 7
+ms and is denied, for so many may wait. Types other than A, AAAA and SRV are answered "not implemented", and a resolver
+asks its next server.
 """
 
 from collections.abc import Container, Iterable, Iterator, Sequence

@@ -4,7 +4,8 @@ Only a proxy that has its host for itself gets them (`isthmus.xds.proxy`). A por
 routes and no others, whatever Host says: who asks at an address has said whom he means, and a name outside the mesh
 that leads to a VIP cannot send a request round and round. What a listener says never changes with its service, so
 nothing drains: routes come by RDS, where connections go by ECDS. IPv6 has listeners of its own: a listener that shares
-no port cannot be given another address (Envoy 1.40 takes it for two), and a host without IPv6 loses no more than that.
+no port cannot be given another address (Envoy 1.40 takes it for two), and a host without IPv6 loses no more than that,
+once its agent has heard of it (`isthmus.xds.unbindable`).
 """
 
 from functools import lru_cache

@@ -23,6 +23,7 @@ from gateway.warden.warden import Warden
 from isthmus.errors import Invalid
 from isthmus.ir.mesh import Service, TcpPort
 from isthmus.xds import dns, slots, tcp, vips
+from isthmus.xds.own_host import OwnHost
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.unbindable import is_unbindable
 
@@ -164,7 +165,7 @@ async def test_what_a_host_does_not_let_its_proxy_bind_is_told_and_stops_nothing
             answering(port, "one"),
             *raw_service("taken", address, busy),
             *raw_service("free", address, port),
-            dns.localised(names, address, datagrams.getsockname()[1]),
+            dns.localised(names, address, OwnHost(dns=datagrams.getsockname()[1]), {address}),
         ]
         async with warden_of(home) as warden, envoy(home):
             await warden.take(states(*resources, definition="d1"))
