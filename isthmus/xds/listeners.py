@@ -56,18 +56,19 @@ def inbound_http(among: Among, port: int, log: AccessLog | None = None, shown: S
     """
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
-    codecs = [(ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1)] if _lets_members_in(shown) else []
-    codecs += [(ALPN_GRPC, _Hcm.HTTP2)] if shown is None else []
-    for alpn, codec in codecs:
+    for alpn, codec in (*_CODECS, (ALPN_GRPC, _Hcm.HTTP2)) if _lets_members_in(shown) else ():
         manager = _asking(name, codec, log)
         if alpn == ALPN_GRPC:
             manager.common_http_protocol_options.max_requests_per_connection.value = PROXYLESS_REQUESTS
-        out.filter_chains.append(_authenticated(among, shown, alpn, [_http(manager)]))
+        out.filter_chains.append(_authenticated(among, alpn, [_http(manager)]))
     if shown is not None:
-        manager = _asking(name, _Hcm.AUTO, log)
-        manager.set_current_client_cert_details.dns = True
-        out.filter_chains.extend(app_mesh_tls.chains(shown, among, app_mesh_tls.HTTP, "http", [_http(manager)]))
+        for alpn, codec in _CODECS:
+            out.filter_chains.append(app_mesh_tls.between(shown, among, alpn, [_named(name, codec, log)]))
+        out.filter_chains.extend(app_mesh_tls.others(shown, app_mesh_tls.HTTP, [_named(name, _Hcm.AUTO, log)]))
     return _resource(out)
+
+
+_CODECS = ((ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1))
 
 
 def inbound_tcp(
@@ -83,9 +84,10 @@ def inbound_tcp(
     out = _listening(name, port, base_pb2.INBOUND)
     filters = [*slots.tcp_filters(name), piped(name, names.app(port), idle, log, after_handshake=True)]
     if _lets_members_in(shown):
-        out.filter_chains.append(_authenticated(among, shown, ALPN_TCP, filters))
+        out.filter_chains.append(_authenticated(among, ALPN_TCP, filters))
     if shown is not None:
-        out.filter_chains.extend(app_mesh_tls.chains(shown, among, app_mesh_tls.TCP, "tcp", filters))
+        out.filter_chains.append(app_mesh_tls.between(shown, among, ALPN_TCP, filters))
+        out.filter_chains.extend(app_mesh_tls.others(shown, (), filters))
     if shown is not None and shown.plaintext:
         _piped_at_once(out.filter_chains[-1], name, port, idle, log)
         out.listener_filters_timeout.CopyFrom(lasting(INSPECTED_WITHIN))
@@ -110,6 +112,13 @@ def _asking(name: str, codec: int, log: AccessLog | None) -> hcm_pb2.HttpConnect
     manager.forward_client_cert_details = _Hcm.SANITIZE_SET
     manager.set_current_client_cert_details.uri = True
     return manager
+
+
+def _named(name: str, codec: int, log: AccessLog | None) -> _Filter:
+    """Requests in App Mesh's TLS: a caller may have names in DNS, too."""
+    manager = _asking(name, codec, log)
+    manager.set_current_client_cert_details.dns = True
+    return _http(manager)
 
 
 def outbound(log: AccessLog | None = None, families: Families = UNSAID) -> Resource:
@@ -230,11 +239,10 @@ def _listening(name: str, port: int, direction: int, *, inspect: bool = True) ->
     return listener_pb2.Listener(name=name, address=address, traffic_direction=direction, listener_filters=filters)
 
 
-def _authenticated(among: Among, shown: Shown | None, alpn: str, filters: Iterable[_Filter]) -> _Chain:
-    """A chain of the mesh's own. Beside others for its SNIs it is for these, because Envoy looks at names first."""
-    snis = among.snis if shown is not None else ()
+def _authenticated(among: Among, alpn: str, filters: Iterable[_Filter]) -> _Chain:
+    """A chain of the mesh's own, for its SNIs: Envoy looks at names first, and App Mesh's chains may come beside it."""
     match = listener_components_pb2.FilterChainMatch(
-        transport_protocol="tls", application_protocols=[alpn], server_names=snis
+        transport_protocol="tls", application_protocols=[alpn], server_names=among.snis
     )
     socket = tls.downstream(among.mesh, alpn)
     return _Chain(name=alpn, filter_chain_match=match, transport_socket=socket, filters=filters)

@@ -75,6 +75,8 @@ def _lost(said: cluster_pb2.Cluster) -> list[str]:
     out = [f"{said.name}: gRPC makes no health checks of this kind"] if said.health_checks else []
     if said.outlier_detection.enforcing_consecutive_5xx.value:
         out.append(f"{said.name}: gRPC ejects nobody for a number of server errors in a row")
+    if any(not _raw(each.transport_socket) for each in said.transport_socket_matches):
+        out.append(f"{said.name}: gRPC cannot do App Mesh's TLS, so no instance without a proxy is called")
     return out
 
 
@@ -89,9 +91,9 @@ def _way(said: cluster_pb2.Cluster) -> _Way | None:
     sans = validation.default_validation_context.match_typed_subject_alt_names
     identities = tuple(san.matcher.exact for san in sans)
     trusted = validation.validation_context_sds_secret_config.name
-    if shown != [names.IDENTITY] or trusted != names.BUNDLE or not all(plain) or not all(identities or [""]):
+    if shown != [names.IDENTITY] or trusted != names.BUNDLE or not all(identities or [""]):
         return None
-    return _Way(identities, bool(plain))
+    return _Way(identities, bool(plain) and all(plain))
 
 
 def _raw(socket: base_pb2.TransportSocket) -> bool:

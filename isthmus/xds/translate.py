@@ -19,7 +19,6 @@ from isthmus.ir.mesh import AccessLog, ClusterMesh, Gateway, Listener, Node, Pro
 from isthmus.ir.services import called
 from isthmus.ir.tcp import Claim
 from isthmus.ir.transport import Policy, Shown
-from isthmus.wire import wildcards
 from isthmus.xds import (
     backends,
     directory,
@@ -65,7 +64,7 @@ class Translation:
 
     def __init__(self, computation: Computation, ir: ClusterMesh) -> None:
         self._once, self._ir = computation.get, ir
-        self._among = Among(ir.name, tuple(wildcards(ir.label, ir.suffix)))
+        self._among = Among(ir.name, (f"*.{ir.suffix}",))
 
     def node(self, name: str) -> View | None:
         """What a sidecar of a node sees; None where the node may not run here."""

@@ -57,8 +57,8 @@ def joined(base: Resource, other: Resource) -> Resource:
     """`base`, and the chains of `other` for callers that none of its own is for; `base` itself if there are none."""
     message, more = (listener_pb2.Listener.FromString(each.body) for each in (base, other))
     called = {chain.name for chain in message.filter_chains}
-    matched = {_match(chain) for chain in message.filter_chains}
-    lacking = [c for c in more.filter_chains if c.name not in called and _match(c) not in matched]
+    taken = {each for chain in message.filter_chains for each in _callers(chain)}
+    lacking = [c for c in more.filter_chains if c.name not in called and taken.isdisjoint(_callers(c))]
     if not lacking:
         return base
     message.filter_chains.extend(lacking)
@@ -68,9 +68,12 @@ def joined(base: Resource, other: Resource) -> Resource:
     return Resource(base.type, base.name, message.SerializeToString(deterministic=True))
 
 
-def _match(chain: listener_components_pb2.FilterChain) -> bytes:
-    match: bytes = chain.filter_chain_match.SerializeToString(deterministic=True)
-    return match
+def _callers(chain: listener_components_pb2.FilterChain) -> Iterator[tuple[str, str, str]]:
+    """Whom a chain is for, as Envoy sees it: it refuses a listener that has one of these twice."""
+    match = chain.filter_chain_match
+    for sni in match.server_names or ("",):
+        for alpn in match.application_protocols or ("",):
+            yield match.transport_protocol, sni, alpn
 
 
 def _called_by_both(listener: Ref, before: Parts, after: Parts, bodies: Mapping[str, Resource]) -> Iterator[Ref]:
