@@ -3,6 +3,7 @@
 TLS that comes or goes, clients that are to be validated, HTTP that becomes TCP: callers in other clusters follow a
 phase later, and those beside it not at the same moment either. So while a rollout expands and shifts, the listener has
 the new chains and those of the old ones that are for callers whom no new chain is for, with all that they refer to.
+App Mesh's image has one chain for a port, or PERMISSIVE's two, so its callers are served both ways by that alone.
 
 A chain that stays and says something else says it at once: two cannot be for the same callers. So a certificate, or
 whom a port trusts, is exchanged by trusting both for a while, as everywhere.
