@@ -65,13 +65,15 @@ class Hosted(NamedTuple):
 
 
 class Requested(NamedTuple):
-    """The routes for requests for a service, in their order: for its bare name, and by port where ports differ.
+    """A service as it is asked for: by Host, and its routes for requests by themselves.
 
-    Serialized, as fields of a virtual host.
+    The routes in their order, serialized, as fields of a virtual host: for its bare name, and by port where ports
+    differ.
     """
 
+    hosts: tuple[Hosted, ...]
     bare: bytes
-    ports: tuple[tuple[int, bytes], ...] = ()
+    ports: tuple[tuple[int, bytes], ...]
 
 
 def requested(service: Service, *, own: bool) -> Requested:
@@ -80,10 +82,11 @@ def requested(service: Service, *, own: bool) -> Requested:
     def written(routes: Sequence[Route]) -> bytes:
         return b"".join([field(_ROUTES, _routed(service.name, route, own=own)) for route in routes])
 
-    return Requested(written(service.routes), tuple((port, written(routes)) for port, routes in service.ports))
+    bare, ports = written(service.routes), tuple((port, written(routes)) for port, routes in service.ports)
+    return Requested(_hosts(service, bare, ports, own=own), bare, ports)
 
 
-def hosts(service: Service, by: Requested, *, own: bool) -> tuple[Hosted, ...]:
+def _hosts(service: Service, bare: bytes, ports: Iterable[tuple[int, bytes]], *, own: bool) -> tuple[Hosted, ...]:
     """A service's virtual hosts: by its bare name and any port, or one for each port where they differ.
 
     A caller that asks for a tunnel (CONNECT) always says a port: one that takes connections, or else one for requests.
@@ -91,11 +94,12 @@ def hosts(service: Service, by: Requested, *, own: bool) -> tuple[Hosted, ...]:
     name = service.name
     tunnelled = {port.port: field(_ROUTES, tunnels.to_connections(name, port, own=own)) for port in service.tcp}
     if not service.ports:
-        routes = b"".join((*tunnelled.values(), _for_requests(name, by.bare)))
+        routes = b"".join((*tunnelled.values(), _for_requests(name, bare)))
         return (_hosted(names.service(name), (name, f"{name}:*"), routes),)
-    bare = _hosted(names.service(name), (name,), by.bare)
-    by_port = [(p, _for_requests(name, routes)) for p, routes in by.ports] + [*tunnelled.items()]
-    return bare, *(_hosted(names.service(name, p), (f"{name}:{p}",), routes) for p, routes in sorted(by_port))
+    by_port = [(p, _for_requests(name, routes)) for p, routes in ports] + [*tunnelled.items()]
+    return _hosted(names.service(name), (name,), bare), *(
+        _hosted(names.service(name, p), (f"{name}:{p}",), routes) for p, routes in sorted(by_port)
+    )
 
 
 def at_vip(service: str, by: Requested, port: int, address: str) -> Resource:

@@ -34,7 +34,7 @@ def test_a_field_is_written_as_protobuf_writes_it(length: int) -> None:
 
 def hosted(service: Service) -> tuple[routes.Hosted, ...]:
     """Its virtual hosts."""
-    return routes.hosts(service, routes.requested(service, own=False), own=False)
+    return routes.requested(service, own=False).hosts
 
 
 @pytest.mark.parametrize("services", [0, 1, 200])
