@@ -150,6 +150,9 @@ class _Place(NamedTuple):
     zone: str
 
 
+_place = lru_cache(maxsize=1024)(_Place)
+"""There are few, and very many endpoints in each."""
+
 _Placed = tuple[_Place, bytes, int]
 """Where an endpoint is, the endpoint itself (`LbEndpoint`, serialized), and its weight."""
 
@@ -190,8 +193,7 @@ def app_endpoints(port: int, address: str) -> Resource:
 
 def _of_backend(backend: Backend, mesh: Facts, topology: Topology, here: Here) -> Iterator[_Placed]:
     """`topology`: the instances of the backend's node here, and the clusters that are not dead."""
-    for instance in topology.local:
-        yield from _local(instance, backend, mesh, here)
+    yield from _local(topology.local, backend, mesh, here)
     for cluster in topology.remote:
         yield from _remote(cluster, backend, mesh, here)
     resolved = topology.resolved.get(backend.node)
@@ -208,20 +210,21 @@ def _resolved(resolved: Resolved, backend: Backend, here: Here) -> Iterator[_Pla
         yield place, _weighed(endpoint, address.health, 1, bare=True), 1
 
 
-def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
+def _local(instances: Iterable[LocalInstance], backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
     """Directly: through its proxy where it has one for this port, else in plaintext where the node allows it.
 
     Those that are not said to be healthy are not asked.
     """
-    place = _Place(0, here.region, here.cluster, instance.zone)
-    port, weight, checked = instance.ports.get(backend.port), max(instance.weight, 1), instance.health == "healthy"
-    if port is not None:
-        slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
-        endpoint = _reached(instance, port, _sni(slot, backend, mesh), checked=checked)
-        yield place, _weighed(endpoint, instance.health, weight), weight
-    if backend.permissive and (port is None or (backend.checked and backend.port in instance.arriving)):
-        endpoint = _reached(instance, backend.port, checked=checked)
-        yield place, _weighed(endpoint, instance.health, weight, bare=True), weight
+    for instance in instances:
+        place = _place(0, here.region, here.cluster, instance.zone)
+        port, weight, checked = instance.ports.get(backend.port), max(instance.weight, 1), instance.health == "healthy"
+        if port is not None:
+            slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
+            endpoint = _reached(instance, port, _sni(slot, backend, mesh), checked=checked)
+            yield place, _weighed(endpoint, instance.health, weight), weight
+        if backend.permissive and (port is None or (backend.checked and backend.port in instance.arriving)):
+            endpoint = _reached(instance, backend.port, checked=checked)
+            yield place, _weighed(endpoint, instance.health, weight, bare=True), weight
 
 
 def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:

@@ -15,8 +15,9 @@ from isthmus.xds.joined import field, numbers
 _Endpoint = endpoint_components_pb2.Endpoint
 
 
+@lru_cache(maxsize=2**14)
 def at(host: str, port: int) -> bytes:
-    """The address of a socket."""
+    """The address of a socket. Kept, because an agent asks for all of them whenever one instance changes."""
     return field(_SOCKET, field(_HOST, host.encode()) + _port(port))
 
 

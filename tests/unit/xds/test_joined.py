@@ -1,15 +1,19 @@
 """Joined bytes are those that protobuf itself would write."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
+from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 
-from isthmus.ir.mesh import Match, Route, Service, Target, TcpPort
-from isthmus.xds import routes, vips
+from isthmus.ir.mesh import Listener, Match, Node, Outlier, Protocol, Route, Service, Target, TcpPort
+from isthmus.ir.transport import Calling, Demand
+from isthmus.xds import backends, routes, vips
 from isthmus.xds.directory import Backend, Directory, Facts
 from isthmus.xds.endpoints import (
     HEALTH,
@@ -24,6 +28,7 @@ from isthmus.xds.endpoints import (
 )
 from isthmus.xds.joined import around, field
 
+BOTH_WAYS = Calling(None, Demand(None, ("n.example",)), "n.example", proxied=True, asked=False, bare=True)
 DEFAULT = Route(("r", "x"), Match(), (Target("blue", 80, 1),), 15_000)
 
 
@@ -106,3 +111,24 @@ def test_what_stands_around_fields_makes_the_message_with_them() -> None:
     before, between, after = around(whole, "freebind", "traffic_direction")
     assert before == listener_pb2.Listener(name="n").SerializeToString()
     assert (between, after) == (b"", listener_pb2.Listener(stat_prefix="s").SerializeToString())
+
+
+@pytest.mark.parametrize("permissive", [True, False])
+@pytest.mark.parametrize("identities", [(), ("spiffe://a/mesh/m/node/n",), ("spiffe://a/n", "spiffe://b/n")])
+@pytest.mark.parametrize("secured", [None, BOTH_WAYS, replace(BOTH_WAYS, proxied=False)], ids=["mtls", "tls", "bare"])
+def test_a_joined_backend_is_the_message_built_whole(
+    secured: Calling | None, identities: tuple[str, ...], *, permissive: bool
+) -> None:
+    listener = Listener(80, Protocol.GRPC, outlier=Outlier(5, 1000, 1000, 50))
+    node = Node("n", (listener,), ("east",), identities, (), exported=True, permissive=permissive)
+    joined = backends.backend(node, listener, permissive=permissive, secured=secured)
+    parsed = cluster_pb2.Cluster.FromString(joined.body)
+    context = tls_pb2.UpstreamTlsContext.FromString(parsed.transport_socket.typed_config.value)
+    demanded = context.common_tls_context.combined_validation_context.default_validation_context
+    if secured is None or not secured.proxied:
+        names = [san.matcher.exact for san in demanded.match_typed_subject_alt_names]
+        assert names == [*(identities or ["spiffe://nowhere.invalid"])]
+    assert (parsed.name, parsed.alt_stat_name) == ("node/n/80", "node/n/80")
+    assert len(parsed.transport_socket_matches) == int(permissive or secured is not None)
+    assert context.SerializeToString(deterministic=True) == parsed.transport_socket.typed_config.value
+    assert parsed.SerializeToString(deterministic=True) == joined.body
