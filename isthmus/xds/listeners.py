@@ -24,7 +24,7 @@ from isthmus.ir.transport import Shown
 from isthmus.values import ALPN_GRPC, ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
 from isthmus.xds import access_logs, app_mesh_tls, egress, names, slots, telemetry, tls
 from isthmus.xds.app_mesh_tls import Among
-from isthmus.xds.joined import field, numbers
+from isthmus.xds.joined import around, field, numbers
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
@@ -151,28 +151,24 @@ def tunnel(log: AccessLog | None = None, families: Families = UNSAID) -> Resourc
     return _resource(out)
 
 
-def of_service(table: str, log: AccessLog | None = None) -> _Filter:
-    """The requests for one service, whose routes are in a table of its own: filtered and counted as by `outbound`."""
+def of_service(table: str, log: AccessLog | None = None) -> bytes:
+    """The filter for requests for one service, whose routes are in a table of its own; filtered as by `outbound`."""
     before, after = _around_routes(log)
-    rds = hcm_pb2.Rds(config_source=ADS, route_config_name=table)
-    body = before + field(_RDS, rds.SerializeToString(deterministic=True)) + after
-    return _Filter(
-        name=_HTTP, typed_config=Any(type_url=f"type.googleapis.com/{_Hcm.DESCRIPTOR.full_name}", value=body)
-    )
+    manager = before + field(_RDS, _FROM_US + field(_TABLE, table.encode())) + after
+    return _NAMED + field(_TYPED, _OF_TYPE + field(_VALUE, manager))
 
 
 @lru_cache(maxsize=256)
-def _around_routes(log: AccessLog | None) -> tuple[bytes, bytes]:
-    """What stands before and after the name of the table, which alone differs from service to service."""
-    manager = _outbound(log)
-    before = _Hcm(codec_type=manager.codec_type, stat_prefix=manager.stat_prefix)
-    for name in ("codec_type", "stat_prefix", "rds"):
-        manager.ClearField(name)
-    return before.SerializeToString(deterministic=True), manager.SerializeToString(deterministic=True)
+def _around_routes(log: AccessLog | None) -> tuple[bytes, ...]:
+    return around(_outbound(log), "rds")
 
 
-(_RDS,) = numbers(_Hcm, "rds")
 _HTTP = "envoy.filters.network.http_connection_manager"
+_NAMED: bytes = _Filter(name=_HTTP).SerializeToString(deterministic=True)
+_OF_TYPE: bytes = Any(type_url=f"type.googleapis.com/{_Hcm.DESCRIPTOR.full_name}").SerializeToString(deterministic=True)
+_FROM_US = hcm_pb2.Rds(config_source=ADS).SerializeToString(deterministic=True)
+(_RDS,), (_TABLE,) = numbers(_Hcm, "rds"), numbers(hcm_pb2.Rds, "route_config_name")
+(_TYPED,), (_VALUE,) = numbers(_Filter, "typed_config"), numbers(Any, "value")
 
 
 def ingress(
