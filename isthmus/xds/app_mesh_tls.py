@@ -3,9 +3,9 @@
 TLS 1.2 and 1.3, as App Mesh had it, and no resumption: who is trusted no longer is refused at the next connection.
 
 Between proxies it travels like the mesh's own TLS, to the same SNI and through the same gateways, whose fence demands
-one of our ALPNs. So a client offers two: first what it speaks, which chooses App Mesh's chain at the server (Envoy
-looks for a chain by the client's list, in its order), then ours, for the gateway. Connections of TCP speak nothing that
-has a name, so one is made up for them. Whoever has no proxy is told neither.
+one of our ALPNs. So a client offers two: first one that chooses App Mesh's chain at the server (Envoy looks for a
+chain by the client's list, in its order), then ours, for the gateway. The first is made up, too: `h2` is what gRPC
+without a proxy offers, which comes by the mesh's own TLS to the same SNI. Whoever has no proxy is told neither.
 
 App Mesh had no gateways between clusters, which anybody may reach and which know nobody. So a listener that demands no
 certificate of its clients demands one all the same of whoever asks by the mesh's SNI, as all do who come through a
@@ -13,7 +13,7 @@ gateway: the caller's own identity, which a proxy shows wherever nothing else is
 by any other name, is taken as written.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -31,14 +31,14 @@ from isthmus.xds.endpoints import PLAINTEXT
 from isthmus.xds.material import Half
 from isthmus.xds.sources import packed
 
-ALPN_APP_MESH = "app-mesh-tcp"
-"""What a client of App Mesh's TLS offers for raw bytes, before our own ALPN."""
+MARKED = {ALPN_H2: "app-mesh-h2", ALPN_H1: "app-mesh-h1", ALPN_TCP: "app-mesh-tcp"}
+"""What a proxy of the mesh offers before each of ours, where it calls in App Mesh's TLS."""
 
-SPOKEN = {ALPN_H2: "h2", ALPN_H1: "http/1.1", ALPN_TCP: ALPN_APP_MESH}
-"""What goes before each of ours."""
+SPOKEN = {ALPN_H2: ("h2",), ALPN_H1: ("http/1.1",), ALPN_TCP: ()}
+"""What it offers to whoever has no proxy of ours; raw bytes have no name."""
 
-HTTP, TCP = ("h2", "http/1.1"), (ALPN_APP_MESH,)
-"""What a port of requests, and one of raw bytes, understands."""
+HTTP, TCP = ("h2", "http/1.1"), (MARKED[ALPN_TCP],)
+"""What a port of requests, and one of raw bytes, understands of anybody else."""
 
 SECURED, PLAIN = "app-mesh", "plaintext"
 """The chains for TLS that no other is for, and for plaintext."""
@@ -64,17 +64,23 @@ class Among(NamedTuple):
     snis: tuple[str, ...]
 
 
-def chains(said: Shown, among: Among, alpn: tuple[str, ...], kind: str, filters: _Filters) -> Iterator[_Chain]:
-    """The chains of a node's port besides the mesh's own, all with these filters; `kind` is `http` or `tcp`.
+def chains(
+    said: Shown, among: Among, marked: Mapping[str, _Filters], alpn: tuple[str, ...], filters: _Filters
+) -> Iterator[_Chain]:
+    """The chains of a node's port besides the mesh's own.
 
-    Two for TLS: for proxies of the mesh, by ALPN, because they offer the mesh's own as well; and for anybody else.
+    `marked`: by each of ours that may follow, what a proxy of the mesh passes that calls in App Mesh's TLS; `alpn` and
+    `filters` are for anybody else.
     """
     members = tls.members(among.mesh) if said.clients is None else None
-    socket, listed = downstream(said, alpn, members), list(filters)
-    by_alpn = listener_components_pb2.FilterChainMatch(
-        transport_protocol="tls", application_protocols=alpn, server_names=among.snis if members else ()
-    )
-    yield _Chain(name=f"app-mesh-{kind}", filter_chain_match=by_alpn, transport_socket=socket, filters=listed)
+    for ours, passed in marked.items():
+        name = MARKED[ours]
+        match = listener_components_pb2.FilterChainMatch(
+            transport_protocol="tls", application_protocols=[name], server_names=among.snis if members else ()
+        )
+        socket = downstream(said, [name], members)
+        yield _Chain(name=name, filter_chain_match=match, transport_socket=socket, filters=passed)
+    listed = list(filters)
     yield secured(said, alpn, listed)
     if said.plaintext:
         yield plaintext(listed)
@@ -112,16 +118,15 @@ def downstream(said: Shown, alpn: Iterable[str], members: _Validation | None = N
 def upstream(said: Calling, alpn: str) -> base_pb2.TransportSocket:
     """What a client shows a proxy, and demands of it. `alpn`: the mesh's own for what travels."""
     written = said.certificate is not None and said.asked
-    return _upstream(said, (SPOKEN[alpn], alpn), None, _certificate(said) if written else tls.own_identity())
+    return _upstream(said, (MARKED[alpn], alpn), None, _certificate(said) if written else tls.own_identity())
 
 
 def without_proxy(said: Calling, alpn: str) -> cluster_pb2.Cluster.TransportSocketMatch:
     """The same for an endpoint without a proxy, by the name that it is found under."""
-    offered = () if alpn == ALPN_TCP else (SPOKEN[alpn],)
     match = Struct()
     match.fields["transport"].string_value = PLAINTEXT
     return cluster_pb2.Cluster.TransportSocketMatch(
-        name=WITHOUT_PROXY, match=match, transport_socket=_upstream(said, offered, said.name, _certificate(said))
+        name=WITHOUT_PROXY, match=match, transport_socket=_upstream(said, SPOKEN[alpn], said.name, _certificate(said))
     )
 
 

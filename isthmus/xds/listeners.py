@@ -50,24 +50,25 @@ INSPECTED_WITHIN = 1000
 def inbound_http(among: Among, port: int, log: AccessLog | None = None, shown: Shown | None = None) -> Resource:
     """An HTTP port of a node: mutual TLS, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC.
 
-    `shown`: App Mesh's TLS beside the mesh's own, or where it validates its clients instead of that. Without it a
-    client without a proxy is let in like any other (`isthmus.xds.proxyless`). Another cluster is one address to it,
-    behind which the gateway chooses an instance for each connection: so it has to connect again now and then.
+    `shown`: App Mesh's TLS beside the mesh's own, or where it validates its clients instead of that. A client without
+    a proxy is let in like any other (`isthmus.xds.proxyless`). Another cluster is one address to it, behind which the
+    gateway chooses an instance for each connection: so it has to connect again now and then.
     """
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)
-    codecs = [(ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1)] if _lets_members_in(shown) else []
-    codecs += [(ALPN_GRPC, _Hcm.HTTP2)] if shown is None else []
-    for alpn, codec in codecs:
+    for alpn, codec in (*_CODECS, (ALPN_GRPC, _Hcm.HTTP2)) if _lets_members_in(shown) else ():
         manager = _asking(name, codec, log)
         if alpn == ALPN_GRPC:
             manager.common_http_protocol_options.max_requests_per_connection.value = PROXYLESS_REQUESTS
         out.filter_chains.append(_authenticated(among, shown, alpn, [_http(manager)]))
     if shown is not None:
-        manager = _asking(name, _Hcm.AUTO, log)
-        manager.set_current_client_cert_details.dns = True
-        out.filter_chains.extend(app_mesh_tls.chains(shown, among, app_mesh_tls.HTTP, "http", [_http(manager)]))
+        marked = {alpn: [_naming(name, codec, log)] for alpn, codec in _CODECS}
+        anybody = [_naming(name, _Hcm.AUTO, log)]
+        out.filter_chains.extend(app_mesh_tls.chains(shown, among, marked, app_mesh_tls.HTTP, anybody))
     return _resource(out)
+
+
+_CODECS = ((ALPN_H2, _Hcm.HTTP2), (ALPN_H1, _Hcm.HTTP1))
 
 
 def inbound_tcp(
@@ -85,7 +86,7 @@ def inbound_tcp(
     if _lets_members_in(shown):
         out.filter_chains.append(_authenticated(among, shown, ALPN_TCP, filters))
     if shown is not None:
-        out.filter_chains.extend(app_mesh_tls.chains(shown, among, app_mesh_tls.TCP, "tcp", filters))
+        out.filter_chains.extend(app_mesh_tls.chains(shown, among, {ALPN_TCP: filters}, app_mesh_tls.TCP, filters))
     if shown is not None and shown.plaintext:
         _piped_at_once(out.filter_chains[-1], name, port, idle, log)
         out.listener_filters_timeout.CopyFrom(lasting(INSPECTED_WITHIN))
@@ -110,6 +111,13 @@ def _asking(name: str, codec: int, log: AccessLog | None) -> hcm_pb2.HttpConnect
     manager.forward_client_cert_details = _Hcm.SANITIZE_SET
     manager.set_current_client_cert_details.uri = True
     return manager
+
+
+def _naming(name: str, codec: int, log: AccessLog | None) -> _Filter:
+    """The same of App Mesh's TLS, whose certificates are for names in DNS, too."""
+    manager = _asking(name, codec, log)
+    manager.set_current_client_cert_details.dns = True
+    return _http(manager)
 
 
 def outbound(log: AccessLog | None = None, families: Families = UNSAID) -> Resource:

@@ -6,9 +6,11 @@ the new chains and those of the old ones that are for callers whom no new chain 
 
 A chain that stays and says something else says it at once: two cannot be for the same callers. So a certificate, or
 whom a port trusts, is exchanged by trusting both for a while, as everywhere.
+
+Envoy looks at names first and never goes back. So where some chains of the mesh are for its SNIs, all of them are.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -62,10 +64,20 @@ def joined(base: Resource, other: Resource) -> Resource:
     if not lacking:
         return base
     message.filter_chains.extend(lacking)
+    _name_alike(message.filter_chains)
     if more.continue_on_listener_filters_timeout:
         message.continue_on_listener_filters_timeout = True
         message.listener_filters_timeout.CopyFrom(more.listener_filters_timeout)
     return Resource(base.type, base.name, message.SerializeToString(deterministic=True))
+
+
+def _name_alike(chains: Sequence[listener_components_pb2.FilterChain]) -> None:
+    """Those by ALPN are the mesh's; whom others are for may ask by any name."""
+    matches = [chain.filter_chain_match for chain in chains if chain.filter_chain_match.application_protocols]
+    said = next((match.server_names for match in matches if match.server_names), ())
+    for match in matches:
+        if not match.server_names:
+            match.server_names.extend(said)
 
 
 def _match(chain: listener_components_pb2.FilterChain) -> bytes:
