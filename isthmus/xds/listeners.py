@@ -50,9 +50,9 @@ INSPECTED_WITHIN = 1000
 def inbound_http(among: Among, port: int, log: AccessLog | None = None, shown: Shown | None = None) -> Resource:
     """An HTTP port of a node: mutual TLS, over HTTP/2 or HTTP/1.1. The application learns its caller by XFCC.
 
-    `shown`: App Mesh's TLS beside the mesh's own, or where it validates its clients instead of that. Without it a
-    client without a proxy is let in like any other (`isthmus.xds.proxyless`). Another cluster is one address to it,
-    behind which the gateway chooses an instance for each connection: so it has to connect again now and then.
+    `shown`: App Mesh's TLS beside the mesh's own, or where it validates its clients instead of that. A client without
+    a proxy is let in like any other (`isthmus.xds.proxyless`). Another cluster is one address to it, behind which the
+    gateway chooses an instance for each connection: so it has to connect again now and then.
     """
     name = names.inbound(port)
     out = _listening(name, port, base_pb2.INBOUND)

@@ -7,6 +7,8 @@ App Mesh's image has one chain for a port, or PERMISSIVE's two, so its callers a
 
 A chain that stays and says something else says it at once: two cannot be for the same callers. So a certificate, or
 whom a port trusts, is exchanged by trusting both for a while, as everywhere.
+
+Envoy looks at names first and never goes back. So where some chains of the mesh are for its SNIs, all of them are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
