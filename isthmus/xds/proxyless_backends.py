@@ -11,11 +11,12 @@ gRPC has no internal listeners either. The instances of another cluster are one 
 SNI says "any": several endpoints of one address it refuses. Typed SAN matchers it passes over *in silence*, so the
 names are said in the older field, which it enforces; an empty list would be everybody, and is never made.
 
-A way that is not the mesh's own (App Mesh's TLS as a policy demands it) has no endpoints here: nothing weaker is used.
+A way that is not the mesh's own (App Mesh's TLS, as a policy demands it or a listener of an instance without a proxy)
+has no endpoints here: nothing weaker is used.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -29,6 +30,7 @@ from envoy.type.matcher.v3 import string_pb2
 
 from isthmus.values import ANY
 from isthmus.xds import names
+from isthmus.xds.app_mesh_tls import WITHOUT_PROXY
 from isthmus.xds.endpoints import HEALTH, MATCH, PLAINTEXT, nothing
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, packed
@@ -41,10 +43,14 @@ _Endpoint: TypeAlias = endpoint_components_pb2.LbEndpoint
 
 
 class _Way(NamedTuple):
-    """The mesh's own transport to a backend: who it may be, and whether an instance without a proxy is called too."""
+    """The mesh's own transport to a backend: who it may be, and how an instance without a proxy is called.
+
+    That is in plaintext, not at all, or (`secured`) in App Mesh's TLS.
+    """
 
     identities: tuple[str, ...]
     permissive: bool
+    secured: bool
 
 
 def backend(
@@ -53,12 +59,9 @@ def backend(
     """The clusters and endpoints of a backend, and what is lost of it. `peers`: the gateways of other clusters."""
     said = cluster_pb2.Cluster.FromString(cluster.body)
     assignment = assignments.get(names.any_service(said.name))
-    way, lost = _way(said), _lost(said)
-    if way is None:
-        lost.insert(
-            0, f"{said.name}: App Mesh's TLS is demanded on the way to it, which gRPC cannot do: nobody is called"
-        )
+    way = _way(said)
     parts = _split(assignment or nothing(said.name), peers) if way else _NOBODY
+    lost = [*_uncalled(said.name, way, parts), *_lost(said)]
     plain = parts.bare if way and way.permissive else _Assignment()
     identities = way.identities if way else (NOBODY,)
     name = names.quoted(said.name)
@@ -68,6 +71,14 @@ def backend(
     made = [_aggregate(name, listed)]
     made += (_discovered(n, said) if n == bare else _authenticated(n, said, identities) for n in listed)
     return [*map(_resource, made), *(_renamed(found[n], n) for n in listed)], lost
+
+
+def _uncalled(name: str, way: _Way | None, parts: "_Parts") -> Iterator[str]:
+    """Who is called in a TLS that is App Mesh's."""
+    if way is None:
+        yield f"{name}: App Mesh's TLS is demanded on the way to it, which gRPC cannot do: nobody is called"
+    elif way.secured and parts.bare.endpoints:
+        yield f"{name}: instances without a proxy take App Mesh's TLS, which gRPC cannot do: these are not called"
 
 
 def _lost(said: cluster_pb2.Cluster) -> list[str]:
@@ -85,17 +96,23 @@ def _way(said: cluster_pb2.Cluster) -> _Way | None:
     context = tls_pb2.UpstreamTlsContext.FromString(said.transport_socket.typed_config.value).common_tls_context
     validation = context.combined_validation_context
     shown = [secret.name for secret in context.tls_certificate_sds_secret_configs]
-    plain = [each.name == PLAINTEXT and _raw(each.transport_socket) for each in said.transport_socket_matches]
+    raw = [_raw(each.transport_socket) for each in said.transport_socket_matches]
     sans = validation.default_validation_context.match_typed_subject_alt_names
     identities = tuple(san.matcher.exact for san in sans)
     trusted = validation.validation_context_sds_secret_config.name
-    if shown != [names.IDENTITY] or trusted != names.BUNDLE or not all(plain) or not all(identities or [""]):
+    if not all(map(_known, said.transport_socket_matches)) or not all(identities or [""]):
         return None
-    return _Way(identities, bool(plain))
+    if shown != [names.IDENTITY] or trusted != names.BUNDLE:
+        return None
+    return _Way(identities, permissive=bool(raw) and all(raw), secured=not all(raw))
+
+
+def _known(way: cluster_pb2.Cluster.TransportSocketMatch) -> bool:
+    """Whether it is one to instances without a proxy."""
+    return way.name == WITHOUT_PROXY or (way.name == PLAINTEXT and _raw(way.transport_socket))
 
 
 def _raw(socket: base_pb2.TransportSocket) -> bool:
-    """Whether it is plaintext; the name alone may stand for a policy's TLS towards instances without a proxy."""
     return bool(socket.typed_config.Is(raw_buffer_pb2.RawBuffer.DESCRIPTOR))
 
 

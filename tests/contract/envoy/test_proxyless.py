@@ -6,6 +6,7 @@ It applies what it has acknowledged a moment later, so tests wait for the first 
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from isthmus.model.definition import Definition
 from isthmus.model.document import Document
 from tests import build
 from tests.contract.envoy.applications import HANGS, Does
+from tests.contract.envoy.authorities import Authority
 from tests.contract.envoy.grpc_client import Client
 from tests.contract.envoy.proxyless import Host
 from tests.contract.envoy.stage import GRPC, Instance, Stage
@@ -184,6 +186,22 @@ def test_routes_take_the_calls_that_a_sidecars_would_take(stage: Stage, host: Ho
         target = f"xds:///{named(number)}:{GRPC}"
         came = [client.call(target, method=c.method, metadata=c.metadata) for c in (taken, left)]
         assert [each.said and each.said["app"] for each in came] == ["green-east", "blue-east"], (said, came)
+
+
+@pytest.mark.parametrize("mode", ["PERMISSIVE", "STRICT"])
+def test_a_port_with_app_meshs_own_tls_is_called_in_the_meshs(
+    stage: Stage, host: Host, client: Client, where: str, mode: str, tmp_path: Path
+) -> None:
+    Authority("ours").issue("blue.example").write(tmp_path, "pair")
+    pair = {"file": {"certificateChain": str(tmp_path / "pair.pem"), "privateKey": str(tmp_path / "pair.key")}}
+    shown = build.node("blue", port=GRPC, protocol="grpc", listener={"tls": {"mode": mode, "certificate": pair}})
+    tell(stage, host, mesh(where, shown, transport="permissive"))
+    answering(client, BLUES[where])
+    told = client.call(TARGET).said["headers"]["x-forwarded-client-cert"]
+    assert "URI=spiffe://east-1.acme.isthmus.internal/mesh/shop/node/front" in told
+    assert any("these are not called" in lack for lack in host.lacks) == (mode == "STRICT" and where == "east")
+    tell(stage, host, mesh(where))
+    answering(client, BLUES[where])
 
 
 def test_who_has_no_credentials_reaches_only_instances_without_a_proxy(

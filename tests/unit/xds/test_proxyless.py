@@ -11,6 +11,7 @@ from envoy.extensions.clusters.aggregate.v3 import cluster_pb2 as aggregate_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 
 from isthmus.ir.mesh import Listener, Node, Protocol
+from isthmus.ir.transport import Calling, Demand
 from isthmus.model.key import Key
 from isthmus.xds import endpoints, names, proxyless_backends, tls
 from isthmus.xds.backends import backend
@@ -146,6 +147,17 @@ def refused(message: cluster_pb2.Cluster) -> None:
     resources, lost = made(Resource(Type.CLUSTER, NAME, message.SerializeToString()), found(PROXIED, BARE))
     assert parts(resources) == {names.mtls(NAME): []}
     assert "nobody is called" in lost[0]
+
+
+def test_instances_without_a_proxy_are_not_called_where_they_take_app_meshs_tls() -> None:
+    """Those that have one are: between proxies it is the mesh's own."""
+    secured = Calling(None, Demand(None), "", proxied=False, asked=False, bare=True)
+    tls_there = backend(BLUE, BLUE.listeners[0], permissive=True, secured=secured)
+    near = {names.mtls(NAME): [("10.0.0.1", 15006)]}
+    resources, lost = made(tls_there, found(PROXIED, BARE))
+    assert (parts(resources), ["these are not called" in each for each in lost]) == (near, [True])
+    resources, lost = made(tls_there, found(PROXIED))
+    assert (parts(resources), lost) == (near, [])
 
 
 def test_another_cluster_is_its_gateways_each_once() -> None:

@@ -117,6 +117,19 @@ def _resource(known: Snapshot) -> Resource:
     return known.resources[ref.version]
 
 
+@pytest.mark.parametrize(("old", "new"), list(permutations(WAYS, 2)), ids=str)
+def test_of_the_meshs_chains_all_are_for_its_names_or_none(old: str, new: str) -> None:
+    """Envoy looks for a name first, and among its chains alone for a protocol then."""
+    pair = [snapshot(way).resources for way in (old, new)]
+    listeners = [
+        next(r for r in said.values() if r.name == "inbound/8080" and r.type == Type.LISTENER) for said in pair
+    ]
+    made = listener_pb2.Listener.FromString(joined(listeners[1], listeners[0]).body)
+    matches = [chain.filter_chain_match for chain in made.filter_chains]
+    assert len({tuple(match.server_names) for match in matches if match.application_protocols}) == 1
+    assert not any(match.server_names for match in matches if not match.application_protocols)
+
+
 def test_an_application_is_called_in_its_http_as_long_as_requests_may_come() -> None:
     said = [_app(manifest, bodies) for manifest, bodies in road(KNOWN["grpc"], KNOWN["tcp"])]
     assert [bool(app.typed_extension_protocol_options) for app in said] == [True, True, False]
