@@ -157,7 +157,8 @@ class Computation:
 
     def _build(self, cell: _Cell) -> None:
         assert cell.build is not None, "an input is never stale"
-        outer, reads = self._reads, dict[_Cell, None]()
+        outer = self._reads
+        reads: dict[_Cell, None] = {}
         self._reads = reads
         try:
             value = cell.build()

@@ -94,7 +94,8 @@ class Translation:
         ways += (Way(policies[name], self._led((name,)), name) for name in own)
         out = *requests, *self._tunnels(services, node.log), *connected, *at_vips, self._dns(services)
         serving = (r for port in node.listeners for r in self._port(port, node.log))
-        return View(_each_once(serving), _each_once((*out, *self._reached(ways))), _called_by(ways))
+        ports = _called_by(ways)
+        return View(_each_once(serving), _each_once((*out, *self._reached(ways, ports))), ports)
 
     def gateway(self, name: str) -> View:
         """What an Envoy of a virtual gateway sees."""
@@ -102,12 +103,13 @@ class Translation:
         services = self._known(gateway.services)
         asked = self._once(("asked", name), lambda: routes.asked(self._ir.gateways[name], self._ir.services))
         table = self._once(("inside", asked), lambda: routes.inside(r for said in asked for r in self._by_header(said)))
-        ways = [Way(gateway.policy, self._called(services))]
+        ports = self._called(services)
+        ways = [Way(gateway.policy, ports)]
         inside = self._once(("outbound inside", gateway.log), lambda: listeners.outbound_inside(gateway.log))
-        out = [inside, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ways)]
+        out = [inside, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._reached(ways, ports)]
         for i in range(len(gateway.listeners)):
             out += self._door(gateway, i)
-        return View((), _each_once(out), _called_by(ways))
+        return View((), _each_once(out), ports)
 
     def _door(self, gateway: Gateway, i: int) -> Half:
         """A port of a gateway, its routes, and its own way inside."""
@@ -228,12 +230,12 @@ class Translation:
     def _leads(self, service: str) -> Leads:
         return self._once(("leads", service), lambda: _leads(self._ir.services[service]))
 
-    def _reached(self, ways: Sequence[Way]) -> Half:
-        """Backends, and the ways to the other clusters where any of them may run."""
+    def _reached(self, ways: Sequence[Way], ports: Ports) -> Half:
+        """Backends, and the ways to the other clusters where any of them may run; `ports` are those of all ways."""
         out = [
             r for way in ways for node, port in way.ports for r in self._backend(node, port, way.policy, way.service)
         ]
-        places = {place for node, _ in _called_by(ways) for place in self._ir.nodes[node].places}
+        places = {place for node, _ in ports for place in self._ir.nodes[node].places}
         for peer in self._ir.peers:
             if peer.name in places:
                 out += self._way(peer.name)
