@@ -53,10 +53,7 @@ def _is_address(text: str) -> bool:
 
 
 def _host_and_port(server: str) -> tuple[str, int]:
-    if _is_address(server):
-        return server, _DNS
-    host, _, port = server.rpartition(":")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    return (server, _DNS) if _is_address(server) else parted(server)
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]

@@ -117,11 +117,13 @@ def _resource(known: Snapshot) -> Resource:
     return known.resources[ref.version]
 
 
-@pytest.mark.parametrize(("old", "new"), list(permutations(WAYS, 2)), ids=lambda way: str(way))
+@pytest.mark.parametrize(("old", "new"), list(permutations(WAYS, 2)), ids=str)
 def test_of_the_meshs_chains_all_are_for_its_names_or_none(old: str, new: str) -> None:
     """Envoy looks for a name first, and among its chains alone for a protocol then."""
     pair = [snapshot(way).resources for way in (old, new)]
-    listeners = [next(r for r in said.values() if r.name == "inbound/8080" and r.type == Type.LISTENER) for said in pair]
+    listeners = [
+        next(r for r in said.values() if r.name == "inbound/8080" and r.type == Type.LISTENER) for said in pair
+    ]
     made = listener_pb2.Listener.FromString(joined(listeners[1], listeners[0]).body)
     matches = [chain.filter_chain_match for chain in made.filter_chains]
     assert len({tuple(match.server_names) for match in matches if match.application_protocols}) == 1
