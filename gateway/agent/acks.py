@@ -15,7 +15,7 @@ from typing import NamedTuple
 from gateway.proto import host_pb2 as host
 from gateway.proto import link_pb2 as link
 from isthmus.xds.snapshot import Ref
-from isthmus.xds.unbound import is_unbound
+from isthmus.xds.unbindable import is_unbindable
 
 LOST_AFTER = 5.0
 """Seconds that a proxy may be away before it counts as lost."""
@@ -162,11 +162,11 @@ def _add(
 def _nacks(of: ViewVersion, proxy: str, target: Target, seen: Sighting) -> Iterable[link.Nack]:
     """Refusals of what the proxy is to have now: of an older version they are history, of endpoints no revision's.
 
-    What a host does not let its proxy bind is that host's fault (`isthmus.xds.unbound`), and told by the agent's log.
+    What a host does not let its proxy bind is that host's fault (`isthmus.xds.unbindable`): the agent's log tells it.
     A gateway serves several meshes: a refusal that names one of them is that mesh's, any other is everybody's.
     """
     labels = {_label(each.view) for each in target.proof.views}
-    for nack in (each for each in seen.nacks if not is_unbound(each.type, each.name, each.message)):
+    for nack in (each for each in seen.nacks if not is_unbindable(each.type, each.name, each.message)):
         named = {label for label in labels if label in nack.name} if len(labels) > 1 else labels
         if Ref(nack.type, nack.name, nack.version) in target.proven and _label(of.view) in (named or labels):
             yield link.Nack(proxy=proxy, type=nack.type, name=nack.name, version=nack.version, message=nack.message)

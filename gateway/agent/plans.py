@@ -173,7 +173,7 @@ class Image:
         work = self.workload
         view = view_id(work.role, work.of, self.minor)
         made = aws_image.compose_node if work.role == NODE else aws_image.compose_gateway
-        resources, managed, withheld = ready(self.mesh.view(view), self.managed)
+        resources, managed, withheld = ready(self.mesh.view(view), self.managed, whole=True)
         capture = aws_image.of_families(self.capture, families(work, self.mesh.directory))
         composed = made(resources, self.plain.endpoints, capture)
         named = {name for each in composed for name in secrets_of(each.resource)}

@@ -101,9 +101,9 @@ def of_mesh(said: Said) -> Iterator[Ineffective]:
 
 def of_document(key: Key, spec: Spec, said: Said) -> Iterator[Ineffective]:
     """What one document says without effect."""
-    yield from _unread(key, spec, _SHAPES.get(key.kind, {}), "/spec")
-    if isinstance(spec, VirtualNodeSpec | VirtualGatewaySpec):
-        yield from access_logs.repeated(key, spec.logging)
+    shape = _SHAPES.get(key.kind, {})
+    if shape is not True:
+        yield from _unread(key, spec, shape, "/spec")
     among = _AMONG.get(key.kind)
     if among is not None:
         yield from among(key, spec, said)
@@ -126,6 +126,7 @@ def _unread(key: Key, value: Any, shape: Shape, pointer: str) -> Iterator[Ineffe
 
 def _called(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective]:
     """A backend may be named before it exists."""
+    yield from access_logs.repeated(key, spec.logging)
     for i, backend in enumerate(spec.backends or ()):
         service = backend.virtual_service
         if service is not None and service.service not in said.services:
@@ -135,6 +136,11 @@ def _called(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective
     yield from health.without_effect(key.name, spec)
     yield from unconnected.of_node(key, spec, said)
     yield from unsecured.of_node(key, spec, said)
+
+
+def _inside(key: Key, spec: VirtualGatewaySpec, said: Said) -> Iterator[Ineffective]:
+    yield from access_logs.repeated(key, spec.logging)
+    yield from unsecured.of_gateway(key, spec, said)
 
 
 def _providers(key: Key, spec: VirtualServiceSpec, said: Said) -> Iterator[Ineffective]:
@@ -177,10 +183,10 @@ def _targets(key: Key, spec: RouteSpec, said: Said) -> Iterator[Ineffective]:
 def _tunnels(key: Key, spec: RouteSpec) -> Iterator[Ineffective]:
     """CONNECT has no path and no query, so what asks for one is asked for by nothing."""
     for chosen in spec.chosen:
-        if isinstance(chosen.route.match, HttpRouteMatch):
-            said = of_route(chosen.route.match)
-            anywhere = (said.how, said.path, said.queries) == (Compared.PREFIX, "/", ())
-            if said.method == "CONNECT" and not anywhere:
+        match = chosen.route.match
+        if isinstance(match, HttpRouteMatch) and match.method == "CONNECT":
+            said = of_route(match)
+            if (said.how, said.path, said.queries) != (Compared.PREFIX, "/", ()):
                 reason = "CONNECT requests have no path and no query, so this matches none of them"
                 yield Ineffective(key, f"/spec/{chosen.member}/match", reason)
 
@@ -217,7 +223,7 @@ def _bound(key: Key, spec: BindingSpec, said: Said) -> Iterator[Ineffective]:
 
 _AMONG: Mapping[str, Callable[[Key, Any, Said], Iterator[Ineffective]]] = {
     "VirtualNode": _called,
-    "VirtualGateway": unsecured.of_gateway,
+    "VirtualGateway": _inside,
     "VirtualService": _providers,
     "Route": _targets,
     "GatewayRoute": _entries,

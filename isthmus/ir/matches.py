@@ -78,7 +78,7 @@ def _host(said: GatewayRouteHostnameMatch | None) -> tuple[Compared, str] | None
 
 
 def _headers(said: Sequence[HttpRouteHeader] | None) -> tuple[HeaderMatch, ...]:
-    return tuple(_header(header) for header in said or ())
+    return tuple(_header(header) for header in said) if said else ()
 
 
 def _header(said: HttpRouteHeader) -> HeaderMatch:
@@ -92,4 +92,4 @@ def _header(said: HttpRouteHeader) -> HeaderMatch:
 
 
 def _queries(said: Sequence[HttpQueryParameter] | None) -> tuple[QueryMatch, ...]:
-    return tuple(QueryMatch(q.name, q.match.exact if q.match is not None else None) for q in said or ())
+    return tuple(QueryMatch(q.name, q.match.exact if q.match is not None else None) for q in said) if said else ()

@@ -89,7 +89,7 @@ class Said:
 
 
 class Documents:
-    """The documents of a mesh as inputs of a computation: each spec under its key as well, for what is of it alone."""
+    """The documents of a mesh as inputs of a computation; a child's spec also by itself, for what is of it alone."""
 
     def __init__(self, computation: Computation) -> None:
         self._computation = computation
@@ -102,12 +102,10 @@ class Documents:
         parents = set()
         for key, document in changes:
             spec = ABSENT if document is None else document.spec
-            self._computation.put(key, spec)
+            self._computation.put(_place(key), spec)
             if key.parent is not None:
                 self._put_child(key, document)
                 parents.add((key.kind, key.parent))
-            else:
-                self._computation.put((key.kind, key.name), spec)
             if key.kind == "VirtualService":
                 self._put_alike(key.name, gone=document is None)
                 self._computation.put((VIP, key.name), ABSENT if document is None else vips.get(key.name, ABSENT))
@@ -117,6 +115,10 @@ class Documents:
         for kind, parent in parents:
             children = self._nested[kind, parent]
             self._computation.put((kind, parent), dict(children) if children else ABSENT)
+
+    def read(self, key: Key) -> Any:  # noqa: ANN401 - by kind
+        """A document's spec; `ABSENT` if there is none."""
+        return self._computation.read(_place(key))
 
     def _put_child(self, key: Key, document: Document | None) -> None:
         assert key.parent is not None, "only children are put so"
@@ -130,3 +132,7 @@ class Documents:
         names = self._alike[name.lower()]
         (names.discard if gone else names.add)(name)
         self._computation.put((ALIKE, name.lower()), tuple(sorted(names)) if names else ABSENT)
+
+
+def _place(key: Key) -> tuple[str, ...]:
+    return (key.kind, key.name) if key.parent is None else (key.kind, key.name, key.parent)

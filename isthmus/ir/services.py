@@ -54,7 +54,8 @@ class Askable:
 
 def service(name: str, said: Said) -> Service:
     """A virtual service; without a provider, or with one that only speaks tcp, it has no routes."""
-    return replace(_for_requests(name, said), tcp=tcp.ports(name, said))
+    asked, connected = _for_requests(name, said), tcp.ports(name, said)
+    return replace(asked, tcp=connected) if connected else asked
 
 
 def _for_requests(name: str, said: Said) -> Service:

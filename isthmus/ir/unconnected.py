@@ -20,6 +20,8 @@ def of_node(key: Key, spec: VirtualNodeSpec, said: Said) -> Iterator[Ineffective
     listed = [(i, backend.service) for i, backend in enumerate(backends) if backend is not None]
     askable = Askable(said.services)
     known = {name: tcp.ports(name, said) for _, name in listed if name in askable}
+    if not any(known.values()):
+        return
     has = {claim.port.port: claim.service for claim in tcp.claims(known)}
     own = {mapping.port for mapping in spec.ports}
     for i, name in listed:

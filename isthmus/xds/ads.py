@@ -23,7 +23,7 @@ from google.protobuf import any_pb2
 from isthmus.errors import IsthmusError, Kind
 from isthmus.xds.snapshot import TYPE_OF_URL, TYPE_URL, Ref, Type
 from isthmus.xds.subscription import WILDCARDS, Changes, Subscription, Wanted
-from isthmus.xds.unbound import of_these
+from isthmus.xds.unbindable import of_these
 
 ORDER = (Type.CLUSTER, Type.ENDPOINTS, Type.SECRET, Type.EXTENSION, Type.LISTENER, Type.ROUTES)
 """In which order things are added or changed (envoy.md §3)."""
@@ -171,7 +171,7 @@ class Session:
             return False
         others = [other for other in self._types.values() if self._wanting(other)]
         return any(
-            other.refused.keys() - other.unbound or other.changed(self._wanting(other))
+            other.refused.keys() - other.unbindable or other.changed(self._wanting(other))
             if other.known
             else other.kind in _REFERRING
             for other in others
@@ -250,10 +250,10 @@ class Session:
         )
 
     def _excused(self, ref: Ref) -> bool:
-        subscription, unbound = self._types[Type(ref.type)], self._types[Type.LISTENER].unbound
+        subscription, unbindable = self._types[Type(ref.type)], self._types[Type.LISTENER].unbindable
         if ref.type == Type.LISTENER:
-            return ref.name in unbound and subscription.refused[ref.name].version == ref.version
-        return ref.name not in subscription.names and of_these(ref, unbound)
+            return ref.name in unbindable and subscription.refused[ref.name].version == ref.version
+        return ref.name not in subscription.names and of_these(ref, unbindable)
 
 
 def _as_field(name: str) -> bytes:

@@ -3,14 +3,15 @@
 TLS 1.2 and 1.3, as App Mesh had it, and no resumption: who is trusted no longer is refused at the next connection.
 
 Between proxies it travels like the mesh's own TLS, to the same SNI and through the same gateways, whose fence demands
-one of our ALPNs. So a client offers two: first one that chooses App Mesh's chain at the server (Envoy looks for a
-chain by the client's list, in its order), then ours, for the gateway. The first is made up, too: `h2` is what gRPC
-without a proxy offers, which comes by the mesh's own TLS to the same SNI. Whoever has no proxy is told neither.
+one of our ALPNs. So a client offers two: first one of App Mesh's, which chooses the chain at the server (Envoy looks
+for a chain by the client's list, in its order), then the mesh's, for the gateway. Each has a fixed codec, and there are
+two kinds by whom a port lets in, so that a port which changes can serve both ways until its callers have followed.
+Whoever has no proxy of ours is told neither.
 
 App Mesh had no gateways between clusters, which anybody may reach and which know nobody. So a listener that demands no
 certificate of its clients demands one all the same of whoever asks by the mesh's SNI, as all do who come through a
 gateway: the caller's own identity, which a proxy shows wherever nothing else is asked for. Who reaches the port itself,
-by any other name, is taken as written.
+by any other name, is taken as written: that is the last of the chains for TLS.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,14 +33,15 @@ from isthmus.xds.material import Half
 from isthmus.xds.snapshot import Resource
 from isthmus.xds.sources import packed
 
-MARKED = {ALPN_H2: "app-mesh-h2", ALPN_H1: "app-mesh-h1", ALPN_TCP: "app-mesh-tcp"}
-"""What a proxy of the mesh offers before each of ours, where it calls in App Mesh's TLS."""
+BY_MEMBERS = {ALPN_H2: "app-mesh-h2", ALPN_H1: "app-mesh-h1", ALPN_TCP: "app-mesh-tcp"}
+BY_CERTIFICATE = {ALPN_H2: "app-mesh-asked-h2", ALPN_H1: "app-mesh-asked-h1", ALPN_TCP: "app-mesh-asked-tcp"}
+"""What proxies offer before each of the mesh's: to a port that asks for no certificate, and to one that does."""
 
 SPOKEN = {ALPN_H2: ("h2",), ALPN_H1: ("http/1.1",), ALPN_TCP: ()}
-"""What it offers to whoever has no proxy of ours; raw bytes have no name."""
+"""What is offered to whoever is no proxy of ours."""
 
-HTTP, TCP = ("h2", "http/1.1"), (MARKED[ALPN_TCP],)
-"""What a port of requests, and one of raw bytes, understands of anybody else."""
+HTTP = ("h2", "http/1.1")
+"""What a port of requests understands of strangers; one of raw bytes is told nothing that has a name."""
 
 SECURED, PLAIN = "app-mesh", "plaintext"
 """The chains for TLS that no other is for, and for plaintext."""
@@ -59,32 +61,36 @@ _Validation: TypeAlias = tls_pb2.CommonTlsContext.CombinedCertificateValidationC
 
 
 class Among(NamedTuple):
-    """A mesh as a listener knows it: its name, and the SNIs of its wire contract, as `server_names`."""
+    """A mesh as a listener knows it: its name, and the `server_names` that every SNI of the wire contract is of.
+
+    In whatever version: which are accepted is for the gateways to say, and a peer may be newer than we are.
+    """
 
     mesh: str
     snis: tuple[str, ...]
 
 
-def chains(
-    said: Shown, among: Among, marked: Mapping[str, _Filters], alpn: tuple[str, ...], filters: _Filters
-) -> Iterator[_Chain]:
-    """The chains of a node's port besides the mesh's own.
-
-    `marked`: by each of ours that may follow, what a proxy of the mesh passes that calls in App Mesh's TLS; `alpn` and
-    `filters` are for anybody else.
-    """
+def between(said: Shown, among: Among, alpn: str, filters: _Filters) -> _Chain:
+    """The chain for proxies of the mesh that speak what `alpn` of the mesh's own stands for."""
+    name = _private(said.clients is not None)[alpn]
+    match = listener_components_pb2.FilterChainMatch(
+        transport_protocol="tls", application_protocols=[name], server_names=among.snis
+    )
     members = tls.members(among.mesh) if said.clients is None else None
-    for ours, passed in marked.items():
-        name = MARKED[ours]
-        match = listener_components_pb2.FilterChainMatch(
-            transport_protocol="tls", application_protocols=[name], server_names=among.snis if members else ()
-        )
-        socket = downstream(said, [name], members)
-        yield _Chain(name=name, filter_chain_match=match, transport_socket=socket, filters=passed)
+    socket = downstream(said, [name], members)
+    return _Chain(name=name, filter_chain_match=match, transport_socket=socket, filters=list(filters))
+
+
+def others(said: Shown, alpn: tuple[str, ...], filters: _Filters) -> Iterator[_Chain]:
+    """The chains for all others, with these filters."""
     listed = list(filters)
     yield secured(said, alpn, listed)
     if said.plaintext:
         yield plaintext(listed)
+
+
+def _private(asked: bool) -> Mapping[str, str]:  # noqa: FBT001 - whether the port asks for a certificate
+    return BY_CERTIFICATE if asked else BY_MEMBERS
 
 
 def secured(said: Shown, alpn: Iterable[str], filters: _Filters) -> _Chain:
@@ -119,7 +125,8 @@ def downstream(said: Shown, alpn: Iterable[str], members: _Validation | None = N
 def upstream(said: Calling, alpn: str) -> base_pb2.TransportSocket:
     """What a client shows a proxy, and demands of it. `alpn`: the mesh's own for what travels."""
     written = said.certificate is not None and said.asked
-    return _upstream(said, (MARKED[alpn], alpn), None, _certificate(said) if written else tls.own_identity())
+    offered = (_private(said.asked)[alpn], alpn)
+    return _upstream(said, offered, None, _certificate(said) if written else tls.own_identity())
 
 
 def without_proxy(said: Calling, alpn: str) -> cluster_pb2.Cluster.TransportSocketMatch:

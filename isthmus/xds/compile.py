@@ -204,7 +204,7 @@ class Compiler:
         name = root.key.name
         match root.sort:
             case Sort.NOTES:
-                return tuple(ineffective.of_document(root.key, self._computation.read(root.key), self._said))
+                return tuple(ineffective.of_document(root.key, self._documents.read(root.key), self._said))
             case Sort.VIEW:
                 translate = self._translation.node if root.key.kind == "VirtualNode" else self._translation.gateway
                 return translate(name)

@@ -5,7 +5,7 @@ everything; the version follows from the views that changed (`snapshot.Versions`
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from isthmus.xds.snapshot import AGENT_VIEW, Manifest, Parts, Resource, Snapshot, Versions
@@ -78,12 +78,9 @@ class Content:
             return
         before = before or Parts()
         had = {ref.version for half in before for ref in half}
-        for resource in resources:
-            if resource.ref.version in had:
-                had.discard(resource.ref.version)
-            else:
-                self._use(resource)
-        for version in had:
+        has = {resource.ref.version: resource for resource in resources}
+        self._use([(version, resource) for version, resource in has.items() if version not in had])
+        for version in had - has.keys():
             self._leave(version)
         if parts is None:
             del self._views[view]
@@ -92,14 +89,14 @@ class Content:
         self._versions.put(view, parts)
         self._moved.add(view)
 
-    def _use(self, resource: Resource) -> None:
+    def _use(self, resources: Sequence[tuple[str, Resource]]) -> None:
         """What one view gave up before another took it, in whatever order they are put, is not new."""
-        version = resource.ref.version
-        self._uses[version] += 1
-        if version not in self._bodies:
-            self._bodies[version] = resource
-            if version not in self._old:
-                self._new[version] = resource
+        self._uses.update([version for version, _ in resources])
+        for version, resource in resources:
+            if version not in self._bodies:
+                self._bodies[version] = resource
+                if version not in self._old:
+                    self._new[version] = resource
 
     def _leave(self, version: str) -> None:
         self._uses[version] -= 1

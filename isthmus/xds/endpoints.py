@@ -15,9 +15,8 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
-from itertools import groupby
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 from uuid import UUID
@@ -30,7 +29,7 @@ from isthmus.hostport import parted
 from isthmus.ir.families import UNSAID, Families
 from isthmus.values import ANY, service_id, slot_id
 from isthmus.wire import Sni, Version, spoken
-from isthmus.xds import dual, names
+from isthmus.xds import dual, lb_endpoint, names
 from isthmus.xds.directory import Backend, Directory, Facts
 from isthmus.xds.joined import field, numbers
 from isthmus.xds.resolved import Resolved
@@ -151,7 +150,11 @@ class _Place(NamedTuple):
     zone: str
 
 
-_Placed = tuple[_Place, endpoint_components_pb2.LbEndpoint]
+_place = lru_cache(maxsize=1024)(_Place)
+"""There are few, and very many endpoints in each."""
+
+_Placed = tuple[_Place, bytes, int]
+"""Where an endpoint is, the endpoint itself (`LbEndpoint`, serialized), and its weight."""
 
 
 def endpoints(directory: Directory, topology: Topology, here: Here) -> Mapping[str, Resource]:
@@ -184,14 +187,13 @@ def renamed(assignment: Resource, name: str) -> Resource:
 
 def app_endpoints(port: int, address: str) -> Resource:
     """The application behind its own proxy."""
-    only = endpoint_components_pb2.LbEndpoint(endpoint=_at(address, port))
-    return _assignment(names.app(port), [(_Place(0, "", "", ""), only)])
+    only = field(_ENDPOINT, lb_endpoint.endpoint([lb_endpoint.at(address, port)]))
+    return _assignment(names.app(port), [(_Place(0, "", "", ""), only, 1)])
 
 
 def _of_backend(backend: Backend, mesh: Facts, topology: Topology, here: Here) -> Iterator[_Placed]:
     """`topology`: the instances of the backend's node here, and the clusters that are not dead."""
-    for instance in topology.local:
-        yield from _local(instance, backend, mesh, here)
+    yield from _local(topology.local, backend, mesh, here)
     for cluster in topology.remote:
         yield from _remote(cluster, backend, mesh, here)
     resolved = topology.resolved.get(backend.node)
@@ -201,30 +203,28 @@ def _of_backend(backend: Backend, mesh: Facts, topology: Topology, here: Here) -
 
 def _resolved(resolved: Resolved, backend: Backend, here: Here) -> Iterator[_Placed]:
     """Addresses of a node without instances: in plaintext, and never where they may be of another cluster's."""
+    place = _Place(0, here.region, here.cluster, "")
     for address in resolved.addresses:
-        out = _weighed(_at(address.ip, backend.port, resolved.hostname), address.health, 1)
-        out.metadata.CopyFrom(_PLAINTEXT)
-        place = _Place(0, here.region, here.cluster, "")
-        yield place, out if address.health == "healthy" else _unasked(out)
+        at = [lb_endpoint.at(address.ip, backend.port)]
+        endpoint = lb_endpoint.endpoint(at, resolved.hostname, checked=address.health == "healthy")
+        yield place, _weighed(endpoint, address.health, 1, bare=True), 1
 
 
-def _local(instance: LocalInstance, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
-    """Directly: through its proxy where it has one for this port, else in plaintext where the node allows it."""
-    place = _Place(0, here.region, here.cluster, instance.zone)
-    port = instance.ports.get(backend.port)
-    if port is not None:
-        slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
-        yield place, _judged(reached(instance, port, _sni(slot, backend, mesh)), instance)
-    if backend.permissive and (port is None or (backend.checked and backend.port in instance.arriving)):
-        out = _judged(reached(instance, backend.port), instance)
-        out.metadata.CopyFrom(_PLAINTEXT)
-        yield place, out
+def _local(instances: Iterable[LocalInstance], backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
+    """Directly: through its proxy where it has one for this port, else in plaintext where the node allows it.
 
-
-def _judged(endpoint: endpoint_components_pb2.Endpoint, instance: LocalInstance) -> endpoint_components_pb2.LbEndpoint:
-    """An endpoint as well as its instance is said to be; those that are not are not asked."""
-    out = _weighed(endpoint, instance.health, instance.weight)
-    return out if instance.health == "healthy" else _unasked(out)
+    Those that are not said to be healthy are not asked.
+    """
+    for instance in instances:
+        place = _place(0, here.region, here.cluster, instance.zone)
+        port, weight, checked = instance.ports.get(backend.port), max(instance.weight, 1), instance.health == "healthy"
+        if port is not None:
+            slot = slot_id(here.cluster_id, mesh.id, instance.node, instance.name)
+            endpoint = _reached(instance, port, _sni(slot, backend, mesh), checked=checked)
+            yield place, _weighed(endpoint, instance.health, weight), weight
+        if backend.permissive and (port is None or (backend.checked and backend.port in instance.arriving)):
+            endpoint = _reached(instance, backend.port, checked=checked)
+            yield place, _weighed(endpoint, instance.health, weight, bare=True), weight
 
 
 def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -> Iterator[_Placed]:
@@ -232,31 +232,28 @@ def _remote(cluster: RemoteCluster, backend: Backend, mesh: Facts, here: Here) -
     node = cluster.nodes.get(backend.node, RemoteNode())
     level = 1 if cluster.region == here.region else 2
     if node.count > len(node.slots):
-        endpoint = _through(cluster, ANY, backend, mesh)
         place = _Place(level, cluster.region, cluster.name, "")
-        yield place, _unasked(_weighed(endpoint, "healthy", node.count))
+        yield place, _weighed(_through(cluster, ANY, backend, mesh), "healthy", node.count), node.count
         return
     for slot in node.slots:
         if backend.port in slot.ports:
             endpoint = _direct(slot, backend, mesh) if cluster.network == here.network else None
             endpoint = endpoint or _through(cluster, slot.slot, backend, mesh)
-            place = _Place(level, cluster.region, cluster.name, slot.zone)
-            yield place, _unasked(_weighed(endpoint, slot.health, slot.weight))
+            place, weight = _Place(level, cluster.region, cluster.name, slot.zone), max(slot.weight, 1)
+            yield place, _weighed(endpoint, slot.health, weight), weight
 
 
-def _direct(slot: RemoteSlot, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint | None:
+def _direct(slot: RemoteSlot, backend: Backend, mesh: Facts) -> bytes | None:
     port = slot.inbound.get(backend.port)
-    return _at(slot.address, port, _sni(slot.slot, backend, mesh)) if slot.address and port else None
+    if not slot.address or not port:
+        return None
+    return lb_endpoint.endpoint([lb_endpoint.at(slot.address, port)], _sni(slot.slot, backend, mesh), checked=False)
 
 
-def _through(cluster: RemoteCluster, slot: str, backend: Backend, mesh: Facts) -> endpoint_components_pb2.Endpoint:
+def _through(cluster: RemoteCluster, slot: str, backend: Backend, mesh: Facts) -> bytes:
     """An address of its own for a slot; `hostname` becomes the SNI (`auto_host_sni`), which the gateway routes on."""
-    asked = Sni(slot, backend.port, backend.service, mesh.label)
-    out = endpoint_components_pb2.Endpoint(hostname=asked.text(mesh.suffix, cluster.spoken))
-    address = out.address.envoy_internal_address
-    address.server_listener_name = names.to(cluster.name)
-    address.endpoint_id = out.hostname
-    return out
+    asked = Sni(slot, backend.port, backend.service, mesh.label).text(mesh.suffix, cluster.spoken)
+    return lb_endpoint.endpoint([lb_endpoint.inside(names.to(cluster.name), asked)], asked, checked=False)
 
 
 def _of_gateways(cluster: RemoteCluster | None) -> Iterator[_Placed]:
@@ -265,7 +262,8 @@ def _of_gateways(cluster: RemoteCluster | None) -> Iterator[_Placed]:
     for gateway in sorted(set(cluster.gateways)):
         host, port = parted(gateway)
         if _is_ip(host):
-            yield _Place(0, cluster.region, cluster.name, ""), _weighed(_at(host, port), "healthy", 1)
+            endpoint = lb_endpoint.endpoint([lb_endpoint.at(host, port)])
+            yield _Place(0, cluster.region, cluster.name, ""), _weighed(endpoint, "healthy", 1), 1
 
 
 def _sni(slot: str, backend: Backend, mesh: Facts) -> str:
@@ -281,34 +279,31 @@ def _is_ip(host: str) -> bool:
     return True
 
 
-def _at(host: str, port: int, hostname: str = "") -> endpoint_components_pb2.Endpoint:
-    out = endpoint_components_pb2.Endpoint(hostname=hostname)
-    out.address.socket_address.address = host
-    out.address.socket_address.port_value = port
-    return out
-
-
 def reached(instance: LocalInstance, port: int, hostname: str = "") -> endpoint_components_pb2.Endpoint:
     """An instance at a port of it, at each address where it is called."""
-    first, *others = dual.called(instance.addresses, instance.families)
-    out = _at(first, port, hostname)
-    for other in others:
-        out.additional_addresses.add().address.CopyFrom(_at(other, port).address)
-    return out
+    return endpoint_components_pb2.Endpoint.FromString(_reached(instance, port, hostname))
 
 
-def _weighed(
-    endpoint: endpoint_components_pb2.Endpoint, health: str, weight: int
-) -> endpoint_components_pb2.LbEndpoint:
-    return endpoint_components_pb2.LbEndpoint(
-        endpoint=endpoint, health_status=HEALTH[health], load_balancing_weight=UInt32Value(value=max(weight, 1))
+def _reached(instance: LocalInstance, port: int, hostname: str = "", *, checked: bool = True) -> bytes:
+    at = [lb_endpoint.at(address, port) for address in dual.called(instance.addresses, instance.families)]
+    return lb_endpoint.endpoint(at, hostname, checked=checked)
+
+
+def _weighed(endpoint: bytes, health: str, weight: int, *, bare: bool = False) -> bytes:
+    """As well as it is said to be; `bare`: without a proxy, so in plaintext."""
+    return field(_ENDPOINT, endpoint) + _judged(health, weight, bare=bare)
+
+
+@lru_cache(maxsize=1024)
+def _judged(health: str, weight: int, *, bare: bool) -> bytes:
+    """All that is said of an endpoint beside what it is; most are the same."""
+    out = endpoint_components_pb2.LbEndpoint(
+        health_status=HEALTH[health], load_balancing_weight=UInt32Value(value=weight)
     )
-
-
-def _unasked(endpoint: endpoint_components_pb2.LbEndpoint) -> endpoint_components_pb2.LbEndpoint:
-    """Without the active health checks that its backend may have."""
-    endpoint.endpoint.health_check_config.disable_active_health_check = True
-    return endpoint
+    if bare:
+        out.metadata.CopyFrom(_PLAINTEXT)
+    body: bytes = out.SerializeToString(deterministic=True)
+    return body
 
 
 _PLAINTEXT = base_pb2.Metadata()
@@ -330,29 +325,37 @@ def _is_bare(endpoint: endpoint_components_pb2.LbEndpoint) -> bool:
 
 
 def _assignment(name: str, placed: Iterable[_Placed]) -> Resource:
-    """Grouped by place; levels become priorities without a gap. Equal endpoints in any order give equal bytes.
-
-    Joined, because serializing each is what they are put in order by.
-    """
-    ordered = sorted(
-        (place, each.SerializeToString(deterministic=True), each.load_balancing_weight.value) for place, each in placed
-    )
-    levels = sorted({place.level for place, _, _ in ordered})
+    """Grouped by place; levels become priorities without a gap. Equal endpoints in any order give equal bytes."""
+    by_place: dict[_Place, list[tuple[bytes, int]]] = defaultdict(list)
+    for place, endpoint, weight in placed:
+        by_place[place].append((endpoint, weight))
+    levels = sorted({place.level for place in by_place})
     parts = [field(_CLUSTER_NAME, name.encode())]
-    for place, group in groupby(ordered, key=itemgetter(0)):
-        members = list(group)
-        weight = UInt32Value(value=sum(weight or 1 for _, _, weight in members))
-        where = base_pb2.Locality(region=place.region, zone=place.zone, sub_zone=place.cluster)
-        last = endpoint_components_pb2.LocalityLbEndpoints(
-            load_balancing_weight=weight, priority=levels.index(place.level)
-        )
-        endpoints = (field(_LB_ENDPOINTS, body) for _, body, _ in members)
-        first = field(_LOCALITY, where.SerializeToString(deterministic=True))
-        parts.append(field(_ENDPOINTS, b"".join((first, *endpoints, last.SerializeToString(deterministic=True)))))
+    for place, members in sorted(by_place.items()):
+        members.sort()
+        endpoints = [field(_LB_ENDPOINTS, endpoint) for endpoint, _ in members]
+        last = _weighed_place(sum(weight for _, weight in members), levels.index(place.level))
+        parts.append(field(_ENDPOINTS, b"".join((_locality(place), *endpoints, last))))
     return Resource(Type.ENDPOINTS, name, b"".join(parts))
 
 
+@lru_cache(maxsize=1024)
+def _locality(place: _Place) -> bytes:
+    where = base_pb2.Locality(region=place.region, zone=place.zone, sub_zone=place.cluster)
+    return field(_LOCALITY, where.SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=1024)
+def _weighed_place(weight: int, priority: int) -> bytes:
+    out = endpoint_components_pb2.LocalityLbEndpoints(
+        load_balancing_weight=UInt32Value(value=weight), priority=priority
+    )
+    body: bytes = out.SerializeToString(deterministic=True)
+    return body
+
+
 _CLUSTER_NAME, _ENDPOINTS = numbers(endpoint_pb2.ClusterLoadAssignment, "cluster_name", "endpoints")
+(_ENDPOINT,) = numbers(endpoint_components_pb2.LbEndpoint, "endpoint")
 _LOCALITY, _LB_ENDPOINTS = numbers(endpoint_components_pb2.LocalityLbEndpoints, "locality", "lb_endpoints")
 
 

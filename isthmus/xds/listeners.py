@@ -24,7 +24,7 @@ from isthmus.ir.transport import Shown
 from isthmus.values import ALPN_GRPC, ALPN_H1, ALPN_H2, ALPN_TCP, OUTBOUND_PORT
 from isthmus.xds import access_logs, app_mesh_tls, egress, names, slots, telemetry, tls
 from isthmus.xds.app_mesh_tls import Among
-from isthmus.xds.joined import field, numbers
+from isthmus.xds.joined import around, field, numbers
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import ADS, lasting, packed
 
@@ -60,11 +60,11 @@ def inbound_http(among: Among, port: int, log: AccessLog | None = None, shown: S
         manager = _asking(name, codec, log)
         if alpn == ALPN_GRPC:
             manager.common_http_protocol_options.max_requests_per_connection.value = PROXYLESS_REQUESTS
-        out.filter_chains.append(_authenticated(among, shown, alpn, [_http(manager)]))
+        out.filter_chains.append(_authenticated(among, alpn, [_http(manager)]))
     if shown is not None:
-        marked = {alpn: [_naming(name, codec, log)] for alpn, codec in _CODECS}
-        anybody = [_naming(name, _Hcm.AUTO, log)]
-        out.filter_chains.extend(app_mesh_tls.chains(shown, among, marked, app_mesh_tls.HTTP, anybody))
+        for alpn, codec in _CODECS:
+            out.filter_chains.append(app_mesh_tls.between(shown, among, alpn, [_named(name, codec, log)]))
+        out.filter_chains.extend(app_mesh_tls.others(shown, app_mesh_tls.HTTP, [_named(name, _Hcm.AUTO, log)]))
     return _resource(out)
 
 
@@ -84,9 +84,10 @@ def inbound_tcp(
     out = _listening(name, port, base_pb2.INBOUND)
     filters = [*slots.tcp_filters(name), piped(name, names.app(port), idle, log, after_handshake=True)]
     if _lets_members_in(shown):
-        out.filter_chains.append(_authenticated(among, shown, ALPN_TCP, filters))
+        out.filter_chains.append(_authenticated(among, ALPN_TCP, filters))
     if shown is not None:
-        out.filter_chains.extend(app_mesh_tls.chains(shown, among, {ALPN_TCP: filters}, app_mesh_tls.TCP, filters))
+        out.filter_chains.append(app_mesh_tls.between(shown, among, ALPN_TCP, filters))
+        out.filter_chains.extend(app_mesh_tls.others(shown, (), filters))
     if shown is not None and shown.plaintext:
         _piped_at_once(out.filter_chains[-1], name, port, idle, log)
         out.listener_filters_timeout.CopyFrom(lasting(INSPECTED_WITHIN))
@@ -113,8 +114,8 @@ def _asking(name: str, codec: int, log: AccessLog | None) -> hcm_pb2.HttpConnect
     return manager
 
 
-def _naming(name: str, codec: int, log: AccessLog | None) -> _Filter:
-    """The same of App Mesh's TLS, whose certificates are for names in DNS, too."""
+def _named(name: str, codec: int, log: AccessLog | None) -> _Filter:
+    """Requests in App Mesh's TLS: a caller may have names in DNS, too."""
     manager = _asking(name, codec, log)
     manager.set_current_client_cert_details.dns = True
     return _http(manager)
@@ -150,28 +151,24 @@ def tunnel(log: AccessLog | None = None, families: Families = UNSAID) -> Resourc
     return _resource(out)
 
 
-def of_service(table: str, log: AccessLog | None = None) -> _Filter:
-    """The requests for one service, whose routes are in a table of its own: filtered and counted as by `outbound`."""
+def of_service(table: str, log: AccessLog | None = None) -> bytes:
+    """The filter for requests for one service, whose routes are in a table of its own; filtered as by `outbound`."""
     before, after = _around_routes(log)
-    rds = hcm_pb2.Rds(config_source=ADS, route_config_name=table)
-    body = before + field(_RDS, rds.SerializeToString(deterministic=True)) + after
-    return _Filter(
-        name=_HTTP, typed_config=Any(type_url=f"type.googleapis.com/{_Hcm.DESCRIPTOR.full_name}", value=body)
-    )
+    manager = before + field(_RDS, _FROM_US + field(_TABLE, table.encode())) + after
+    return _NAMED + field(_TYPED, _OF_TYPE + field(_VALUE, manager))
 
 
 @lru_cache(maxsize=256)
-def _around_routes(log: AccessLog | None) -> tuple[bytes, bytes]:
-    """What stands before and after the name of the table, which alone differs from service to service."""
-    manager = _outbound(log)
-    before = _Hcm(codec_type=manager.codec_type, stat_prefix=manager.stat_prefix)
-    for name in ("codec_type", "stat_prefix", "rds"):
-        manager.ClearField(name)
-    return before.SerializeToString(deterministic=True), manager.SerializeToString(deterministic=True)
+def _around_routes(log: AccessLog | None) -> tuple[bytes, ...]:
+    return around(_outbound(log), "rds")
 
 
-(_RDS,) = numbers(_Hcm, "rds")
 _HTTP = "envoy.filters.network.http_connection_manager"
+_NAMED: bytes = _Filter(name=_HTTP).SerializeToString(deterministic=True)
+_OF_TYPE: bytes = Any(type_url=f"type.googleapis.com/{_Hcm.DESCRIPTOR.full_name}").SerializeToString(deterministic=True)
+_FROM_US = hcm_pb2.Rds(config_source=ADS).SerializeToString(deterministic=True)
+(_RDS,), (_TABLE,) = numbers(_Hcm, "rds"), numbers(hcm_pb2.Rds, "route_config_name")
+(_TYPED,), (_VALUE,) = numbers(_Filter, "typed_config"), numbers(Any, "value")
 
 
 def ingress(
@@ -238,11 +235,10 @@ def _listening(name: str, port: int, direction: int, *, inspect: bool = True) ->
     return listener_pb2.Listener(name=name, address=address, traffic_direction=direction, listener_filters=filters)
 
 
-def _authenticated(among: Among, shown: Shown | None, alpn: str, filters: Iterable[_Filter]) -> _Chain:
-    """A chain of the mesh's own. Beside others for its SNIs it is for these, because Envoy looks at names first."""
-    snis = among.snis if shown is not None else ()
+def _authenticated(among: Among, alpn: str, filters: Iterable[_Filter]) -> _Chain:
+    """A chain of the mesh's own, for its SNIs: Envoy looks at names first, and App Mesh's chains may come beside it."""
     match = listener_components_pb2.FilterChainMatch(
-        transport_protocol="tls", application_protocols=[alpn], server_names=snis
+        transport_protocol="tls", application_protocols=[alpn], server_names=among.snis
     )
     socket = tls.downstream(among.mesh, alpn)
     return _Chain(name=alpn, filter_chain_match=match, transport_socket=socket, filters=filters)

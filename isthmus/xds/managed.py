@@ -37,7 +37,11 @@ def arns_of(resource: Resource) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _named(kind: Type, body: bytes) -> frozenset[str]:
-    message = _READ[kind].FromString(body)
+    return named_in(_READ[kind].FromString(body))
+
+
+def named_in(message: Message) -> frozenset[str]:
+    """The same of a message."""
     return frozenset(name for name in _references(message) if names.managed(name) is not None)
 
 

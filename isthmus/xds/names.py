@@ -149,10 +149,11 @@ def outbound_tcp(port: int) -> str:
 
 def outbound_vip(service_name: str, port: int, *, six: bool = False) -> str:
     """The listener for a port of a virtual service at its own address (IPv6); its routes, if it takes requests."""
-    return f"{OUTBOUND}/{_VIPS[six]}/{escaped(service_name)}/{port}"
+    return f"{OUTBOUND}/{VIPS[six]}/{escaped(service_name)}/{port}"
 
 
-_VIPS = ("vip", "vip6")
+VIPS = ("vip", "vip6")
+"""The families of names below `outbound` for services' own addresses, of IPv4 and of IPv6."""
 
 
 def tcp(service_name: str, port: int) -> str:
@@ -263,7 +264,7 @@ def connected_port(listener: str) -> int | None:
 def vip_port(listener: str) -> tuple[str, int] | None:
     """The virtual service, still escaped, and the port in a name of `outbound_vip`; else None."""
     parts = listener.split("/")
-    return (parts[2], int(parts[3])) if len(parts) == _OF_VIP and parts[1] in _VIPS else None
+    return (parts[2], int(parts[3])) if len(parts) == _OF_VIP and parts[1] in VIPS else None
 
 
 _OF_VIP = 4

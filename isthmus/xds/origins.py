@@ -69,11 +69,16 @@ def _part(segments: Segments, _of: Key, _known: Known) -> Key:
     return Key("VirtualNode", names.plain(segments[1]))
 
 
+def _outbound(segments: Segments, of: Key, _known: Known) -> Key:
+    """What is at a virtual service's own address is of that service; where all of them are asked for, the caller's."""
+    return Key("VirtualService", names.plain(segments[1])) if segments and segments[0] in names.VIPS else of
+
+
 FAMILIES: Mapping[str, Made] = {
     "inbound": _own,
     "app": _own,
     "ingress": _own,
-    names.OUTBOUND: _own,
+    names.OUTBOUND: _outbound,
     names.OTHERWISE: _own,
     names.DNS: _own,
     names.TUNNEL: _own,

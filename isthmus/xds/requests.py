@@ -1,6 +1,7 @@
 """requests: what a request must be like, in Envoy's matchers."""
 
 import re
+from functools import lru_cache
 
 from envoy.config.route.v3 import route_components_pb2
 from envoy.type.matcher.v3 import regex_pb2, string_pb2
@@ -30,6 +31,13 @@ def matched(match: Match, *also: HeaderMatch) -> route_components_pb2.RouteMatch
     out.headers.extend(_header(header) for header in (*match.headers, *also))
     out.query_parameters.extend(_query(query) for query in match.queries)
     return out
+
+
+@lru_cache(maxsize=2**12)
+def written(match: Match, *also: HeaderMatch) -> bytes:
+    """The same as bytes: many services have routes that match alike."""
+    body: bytes = matched(match, *also).SerializeToString(deterministic=True)
+    return body
 
 
 def tunnels(match: Match) -> bool:

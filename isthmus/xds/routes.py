@@ -27,9 +27,8 @@ from isthmus.ir.mesh import (
     Retry,
     Route,
     Service,
-    TcpPort,
 )
-from isthmus.xds import names, requests, tunnels
+from isthmus.xds import names, requests, shared, tunnels
 from isthmus.xds.joined import field, numbers
 from isthmus.xds.requests import CONNECT, matched
 from isthmus.xds.snapshot import Resource, Type
@@ -66,35 +65,41 @@ class Hosted(NamedTuple):
 
 
 class Requested(NamedTuple):
-    """The routes for requests for a service, as bytes: for its bare name, and by port where the ports differ."""
+    """A service as it is asked for: by Host, and its routes for requests by themselves.
 
-    bare: tuple[bytes, ...]
-    ports: tuple[tuple[int, tuple[bytes, ...]], ...] = ()
+    The routes in their order, serialized, as fields of a virtual host: for its bare name, and by port where ports
+    differ.
+    """
+
+    hosts: tuple[Hosted, ...]
+    bare: bytes
+    ports: tuple[tuple[int, bytes], ...]
 
 
 def requested(service: Service, *, own: bool) -> Requested:
     """`own`: whether the caller has a client policy for this service alone, and so backends of its own."""
 
-    def written(routes: Sequence[Route]) -> tuple[bytes, ...]:
-        return tuple(_routed(service.name, r, own=own).SerializeToString(deterministic=True) for r in routes)
+    def written(routes: Sequence[Route]) -> bytes:
+        return b"".join([field(_ROUTES, _routed(service.name, route, own=own)) for route in routes])
 
-    return Requested(written(service.routes), tuple((port, written(routes)) for port, routes in service.ports))
+    bare, ports = written(service.routes), tuple((port, written(routes)) for port, routes in service.ports)
+    return Requested(_hosts(service, bare, ports, own=own), bare, ports)
 
 
-def hosts(service: Service, by: Requested, *, own: bool) -> tuple[Hosted, ...]:
+def _hosts(service: Service, bare: bytes, ports: Iterable[tuple[int, bytes]], *, own: bool) -> tuple[Hosted, ...]:
     """A service's virtual hosts: by its bare name and any port, or one for each port where they differ.
 
     A caller that asks for a tunnel (CONNECT) always says a port: one that takes connections, or else one for requests.
     """
     name = service.name
-    tunnelled = {port.port: _tunnel(name, port, own=own) for port in service.tcp}
+    tunnelled = {port.port: field(_ROUTES, tunnels.to_connections(name, port, own=own)) for port in service.tcp}
     if not service.ports:
-        routes = [*tunnelled.values(), *_for_requests(name, by.bare)]
+        routes = b"".join((*tunnelled.values(), _for_requests(name, bare)))
         return (_hosted(names.service(name), (name, f"{name}:*"), routes),)
-    bare = _hosted(names.service(name), (name,), by.bare)
-    by_port = [(p, _for_requests(name, routes)) for p, routes in by.ports]
-    by_port += [(port, [route]) for port, route in tunnelled.items()]
-    return bare, *(_hosted(names.service(name, p), (f"{name}:{p}",), routes) for p, routes in sorted(by_port))
+    by_port = [(p, _for_requests(name, routes)) for p, routes in ports] + [*tunnelled.items()]
+    return _hosted(names.service(name), (name,), bare), *(
+        _hosted(names.service(name, p), (f"{name}:{p}",), routes) for p, routes in sorted(by_port)
+    )
 
 
 def at_vip(service: str, by: Requested, port: int, address: str) -> Resource:
@@ -103,15 +108,9 @@ def at_vip(service: str, by: Requested, port: int, address: str) -> Resource:
     return _table([host.body], names.outbound_vip(service, port, six=":" in address))
 
 
-def _for_requests(name: str, routes: Sequence[bytes]) -> list[bytes]:
+def _for_requests(name: str, routes: bytes) -> bytes:
     """A port for requests: what its routes do not say of tunnels is that what comes out of them are requests."""
-    tunnelled = [tunnels.to_requests(name).SerializeToString(deterministic=True)] if routes else []
-    return [*routes, *tunnelled]
-
-
-def _tunnel(service: str, port: TcpPort, *, own: bool) -> bytes:
-    body: bytes = tunnels.to_connections(service, port, own=own).SerializeToString(deterministic=True)
-    return body
+    return routes + field(_ROUTES, tunnels.to_requests(name)) if routes else b""
 
 
 def outbound(virtual_hosts: Iterable[Hosted], *, otherwise: Iterable[bytes] = ()) -> Resource:
@@ -137,9 +136,7 @@ def inside(by_header: Iterable[bytes]) -> Resource:
 
 
 def _otherwise(routes: Iterable[bytes]) -> bytes:
-    nothing = _answered(names.OUTBOUND, 404, NO_SUCH_SERVICE).SerializeToString(deterministic=True)
-    listed = (field(_ROUTES, route) for route in (*routes, nothing))
-    return b"".join((field(_NAME, names.OTHERWISE.encode()), field(_DOMAINS, b"*"), *listed))
+    return b"".join((_ANY_OTHER, *(field(_ROUTES, route) for route in routes), _NOTHING))
 
 
 def _table(hosts: Iterable[bytes], name: str = names.OUTBOUND) -> Resource:
@@ -151,9 +148,9 @@ _NAME, _DOMAINS, _ROUTES = numbers(_Host, "name", "domains", "routes")
 (_VIRTUAL_HOSTS,) = numbers(route_pb2.RouteConfiguration, "virtual_hosts")
 
 
-def _hosted(name: str, domains: tuple[str, ...], routes: Iterable[bytes]) -> Hosted:
-    parts = [field(_NAME, name.encode()), *(field(_DOMAINS, domain.encode()) for domain in domains)]
-    parts += (field(_ROUTES, route) for route in routes)
+def _hosted(name: str, domains: tuple[str, ...], routes: bytes) -> Hosted:
+    """`routes`: as fields of a virtual host."""
+    parts = [field(_NAME, name.encode()), *(field(_DOMAINS, domain.encode()) for domain in domains), routes]
     return Hosted(frozenset(map(str.lower, domains)), b"".join(parts))
 
 
@@ -187,10 +184,7 @@ def asked(gateway: Gateway, services: Lookup[Service]) -> tuple[Asked, ...]:
 def by_header(said: Asked, service: Service) -> tuple[bytes, ...]:
     """The routes of a service that a gateway's routes lead to, under the name by which they ask for it, as bytes."""
     header = HeaderMatch(names.MESH_SERVICE_HEADER, Compared.EXACT, said.text)
-    out = [_routed(service.name, r, header) for r in dict(service.ports).get(said.port or 0, service.routes)]
-    for route in out:
-        route.request_headers_to_remove.append(names.MESH_SERVICE_HEADER)
-    return tuple(route.SerializeToString(deterministic=True) for route in out)
+    return tuple(_routed(service.name, r, header) for r in dict(service.ports).get(said.port or 0, service.routes))
 
 
 def _led(route: GatewayRoute, services: Lookup[Service]) -> Service | None:
@@ -236,28 +230,35 @@ def _spellings(said: GatewayRoute) -> tuple[Match, ...]:
     return match._replace(path=f"{match.path}/"), match
 
 
-def _routed(service: str, said: Route, *also: HeaderMatch, own: bool = False) -> _Route:
-    """A virtual service's route. Envoy refuses a sum of weights of 0, which App Mesh's API allows."""
+def _routed(service: str, said: Route, header: HeaderMatch | None = None, *, own: bool = False) -> bytes:
+    """A virtual service's route. Envoy refuses a sum of weights of 0, which App Mesh's API allows.
+
+    `header`: what its requests have besides, which is taken off them.
+    """
     name = names.route(*said.of) if said.of is not None else names.whole(service)
+    also, without = ((), "") if header is None else ((header,), header.name)
     if not any(target.weight for target in said.targets):
         out = _answered(name, 503, NO_WEIGHT)
         out.match.CopyFrom(matched(said.match, *also))
-        return out
-    out = _Route(name=name, match=matched(said.match, *also), route=_limited(said.timeout, said.idle, said.retry))
-    if requests.tunnels(said.match):
-        out.route.upgrade_configs.append(tunnels.PASSED_ON)
-    tunnels.shared(out.route, said.targets, service if own else None)
-    return out
+        out.request_headers_to_remove.extend([without] if without else [])
+        body: bytes = out.SerializeToString(deterministic=True)
+        return body
+    rest = _limited(said.timeout, said.idle, said.retry, tunnelled=requests.tunnels(said.match))
+    action = shared.among(said.targets, service if own else None, rest)
+    return shared.route(name, requests.written(said.match, *also), action, without)
 
 
 @lru_cache(maxsize=1024)
-def _limited(timeout: int, idle: int | None, retry: Retry | None) -> route_components_pb2.RouteAction:
-    """What most routes have in common, to be copied."""
+def _limited(timeout: int, idle: int | None, retry: Retry | None, *, tunnelled: bool) -> bytes:
+    """What most routes have in common."""
     out = route_components_pb2.RouteAction()
     _limit(out, timeout, idle)
     if retry is not None:
         out.retry_policy.CopyFrom(_retried(retry))
-    return out
+    if tunnelled:
+        out.upgrade_configs.append(tunnels.PASSED_ON)
+    body: bytes = out.SerializeToString(deterministic=True)
+    return body
 
 
 def _limit(action: route_components_pb2.RouteAction, timeout: int, idle: int | None) -> None:
@@ -303,3 +304,7 @@ def _answered(name: str, status: int, body: str) -> _Route:
 def _resource(name: str, virtual_hosts: Iterable[_Host]) -> Resource:
     message = route_pb2.RouteConfiguration(name=name, virtual_hosts=virtual_hosts)
     return Resource(Type.ROUTES, name, message.SerializeToString(deterministic=True))
+
+
+_ANY_OTHER = field(_NAME, names.OTHERWISE.encode()) + field(_DOMAINS, b"*")
+_NOTHING = field(_ROUTES, _answered(names.OUTBOUND, 404, NO_SUCH_SERVICE).SerializeToString(deterministic=True))

@@ -78,7 +78,10 @@ class Resource:
     @classmethod
     def json(cls, kind: Type, name: str, value: Any) -> Self:  # noqa: ANN401 - JSON
         """A resource for the agent, from JSON-able data."""
-        return cls(kind, name, json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+        return cls(kind, name, _CANONICAL.encode(value).encode())
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Parts(NamedTuple):
@@ -149,7 +152,7 @@ class Manifest:
 
     def text(self) -> str:
         """Canonical JSON; `parse` reads it back."""
-        return json.dumps(self.views, sort_keys=True, separators=(",", ":"))
+        return _CANONICAL.encode(self.views)
 
     @classmethod
     def parse(cls, text: str | bytes) -> Self:

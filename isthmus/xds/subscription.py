@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from isthmus.xds.snapshot import Type
-from isthmus.xds.unbound import is_unbound
+from isthmus.xds.unbindable import is_unbindable
 
 FEW = 8
 """Up to so many changes of a type that Envoy refuses without a name go one a response, so a refusal has a name."""
@@ -147,9 +147,9 @@ class Subscription:
         return refusal is not None and name in wanted and refusal.version == wanted[name].version
 
     @property
-    def unbound(self) -> set[str]:
+    def unbindable(self) -> set[str]:
         """What Envoy refused because its host does not let it bind there."""
-        return {name for name, refusal in self.refused.items() if is_unbound(self.kind, name, refusal.message)}
+        return {name for name, refusal in self.refused.items() if is_unbindable(self.kind, name, refusal.message)}
 
     def prune(self, wanted: Mapping[str, Wanted]) -> None:
         """Forget refusals of what is no longer wanted."""

@@ -7,6 +7,7 @@ next connection. The private ALPN keeps mesh TLS apart from an application's own
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -14,12 +15,14 @@ from envoy.config.core.v3 import base_pb2
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from envoy.type.matcher.v3 import regex_pb2, string_pb2
+from google.protobuf.any_pb2 import Any
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from isthmus.values import spiffe_segment
 from isthmus.xds import names
 from isthmus.xds.endpoints import PLAINTEXT
+from isthmus.xds.joined import around, field, numbers
 from isthmus.xds.snapshot import Resource
 from isthmus.xds.sources import ADS, packed
 
@@ -62,16 +65,24 @@ def own_identity() -> secret_pb2.SdsSecretConfig:
     return _IDENTITY
 
 
-def upstream(identities: Sequence[str], alpn: str) -> base_pb2.TransportSocket:
-    """What a client demands: exactly the node it means, in a cluster where that node is placed.
+def upstream(identities: Sequence[str], alpn: str) -> bytes:
+    """What a client demands: exactly the node it means, in a cluster where that node is placed; a `TransportSocket`.
 
     Placed nowhere, it matches nothing: an empty list would match everyone. Each endpoint's hostname is the SNI.
     """
-    sans = [string_pb2.StringMatcher(exact=identity) for identity in identities or ("spiffe://nowhere.invalid",)]
-    context = tls_pb2.UpstreamTlsContext(
-        common_tls_context=_common(_validated(sans), [alpn]), auto_host_sni=True, max_session_keys=UInt32Value(value=0)
+    sans = (
+        _URI + field(_MATCHER, field(_EXACT, name.encode())) for name in identities or ("spiffe://nowhere.invalid",)
     )
-    return base_pb2.TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
+    demanded = field(_DEMANDED, b"".join([field(_SANS, san) for san in sans]))
+    before, after = _around_validation(alpn)
+    common = before + field(_VALIDATION, demanded + _BY_BUNDLE) + after
+    context = field(_COMMON, common) + _FROM_HOSTNAME
+    return _NAMED + field(_TYPED, _OF_TYPE + field(_VALUE, context))
+
+
+@lru_cache(maxsize=8)
+def _around_validation(alpn: str) -> tuple[bytes, ...]:
+    return around(_common(_Validation(), [alpn]), "combined_validation_context")
 
 
 def plaintext() -> cluster_pb2.Cluster.TransportSocketMatch:
@@ -108,3 +119,21 @@ def _validated(sans: _Sans) -> _Validation:
             san_type=common_pb2.SubjectAltNameMatcher.URI, matcher=matcher
         )
     return out
+
+
+_NAMED: bytes = base_pb2.TransportSocket(name="envoy.transport_sockets.tls").SerializeToString(deterministic=True)
+_OF_TYPE: bytes = packed(tls_pb2.UpstreamTlsContext()).SerializeToString(deterministic=True)
+_FROM_HOSTNAME: bytes = tls_pb2.UpstreamTlsContext(
+    auto_host_sni=True, max_session_keys=UInt32Value(value=0)
+).SerializeToString(deterministic=True)
+_BY_BUNDLE: bytes = _validated(()).SerializeToString(deterministic=True)
+_URI: bytes = common_pb2.SubjectAltNameMatcher(san_type=common_pb2.SubjectAltNameMatcher.URI).SerializeToString(
+    deterministic=True
+)
+(_TYPED,), (_VALUE,) = numbers(base_pb2.TransportSocket, "typed_config"), numbers(Any, "value")
+(_COMMON,) = numbers(tls_pb2.UpstreamTlsContext, "common_tls_context")
+(_VALIDATION,) = numbers(tls_pb2.CommonTlsContext, "combined_validation_context")
+(_DEMANDED,) = numbers(_Validation, "default_validation_context")
+(_SANS,) = numbers(common_pb2.CertificateValidationContext, "match_typed_subject_alt_names")
+(_MATCHER,) = numbers(common_pb2.SubjectAltNameMatcher, "matcher")
+(_EXACT,) = numbers(string_pb2.StringMatcher, "exact")

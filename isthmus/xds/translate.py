@@ -8,18 +8,16 @@ one port and one log, or none, share one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from isthmus.incremental import Computation
 from isthmus.ir import tcp as ir_tcp
 from isthmus.ir import tls as ir_tls
 from isthmus.ir.addresses import request_ports
-from isthmus.ir.mesh import AccessLog, ClusterMesh, Gateway, Listener, Node, Protocol, TcpPort
+from isthmus.ir.mesh import AccessLog, ClusterMesh, Gateway, Listener, Node, Protocol, Service, TcpPort
 from isthmus.ir.services import called
 from isthmus.ir.tcp import Claim
 from isthmus.ir.transport import Policy, Shown
-from isthmus.wire import wildcards
 from isthmus.xds import (
     backends,
     directory,
@@ -36,7 +34,7 @@ from isthmus.xds import (
     vips,
 )
 from isthmus.xds.app_mesh_tls import Among
-from isthmus.xds.routes import Asked, Hosted
+from isthmus.xds.routes import Asked, Requested
 from isthmus.xds.slots import Layer
 from isthmus.xds.snapshot import Resource, Type
 
@@ -60,12 +58,23 @@ class Way(NamedTuple):
     service: str | None = None
 
 
+class Leads(NamedTuple):
+    """Where a service leads, once for all its callers.
+
+    `asked`: whether it takes requests; `requests`: what these are sent to; `connections`: its ports for connections.
+    """
+
+    asked: bool
+    requests: Ports
+    connections: tuple[TcpPort, ...]
+
+
 class Translation:
     """One mesh in one cluster that it takes in."""
 
     def __init__(self, computation: Computation, ir: ClusterMesh) -> None:
         self._once, self._ir = computation.get, ir
-        self._among = Among(ir.name, tuple(wildcards(ir.label, ir.suffix)))
+        self._among = Among(ir.name, (f"*.{ir.suffix}",))
 
     def node(self, name: str) -> View | None:
         """What a sidecar of a node sees; None where the node may not run here."""
@@ -77,7 +86,7 @@ class Translation:
         own = tuple(policies)
         listener = self._once(("outbound", node.log), lambda: listeners.outbound(node.log, self._ir.families))
         table = self._once(("table", services, own), lambda: self._node_table(services, own))
-        claims = self._once(("claims", services), lambda: ir_tcp.claims({n: self._tcp(n) for n in services}))
+        claims = ir_tcp.claims({name: self._leads(name).connections for name in services})
         requests = listener, table, *self._slots(names.OUTBOUND, Layer.HTTP), *self._egress()
         connected = (resource for claim in claims for resource in self._claimed(claim))
         at_vips = (r for name in services for r in self._called_at(name, node.log, own=name in policies))
@@ -151,7 +160,7 @@ class Translation:
 
     def _node_table(self, services: tuple[str, ...], own: tuple[str, ...]) -> Resource:
         """To the backends of a node, and where the mesh lets it to everybody else."""
-        hosts = [host for name in services for host in self._hosts_of(name, own=name in own)]
+        hosts = [host for name in services for host in self._requested(name, own=name in own).hosts]
         if not self._ir.lets_out:
             return routes.outbound(hosts)
         ports = [port for name in services for port in self._ir.services[name].listens]
@@ -159,9 +168,6 @@ class Translation:
 
     def _egress(self) -> Half:
         return (self._once("egress", lambda: egress.cluster(self._ir.families)),) if self._ir.lets_out else ()
-
-    def _tcp(self, service: str) -> tuple[TcpPort, ...]:
-        return self._once(("tcp", service), lambda: self._ir.services[service].tcp)
 
     def _claimed(self, claim: Claim) -> Half:
         filled = self._slots(names.outbound_tcp(claim.port.port), Layer.TCP)
@@ -182,26 +188,22 @@ class Translation:
                 yield from slots.inert(names.outbound_vip(name, port.port, six=":" in address), Layer.TCP)
             for number in request_ports(service):
                 yield vips.for_requests(name, address, number, log)
-                made = ("at", name, address, number, own)
-                yield self._once(made, partial(self._at_vip, name, number, address, own=own))
+                yield routes.at_vip(name, self._requested(name, own=own), number, address)
 
-    def _at_vip(self, service: str, port: int, address: str, *, own: bool) -> Resource:
-        return routes.at_vip(service, self._requested(service, own=own), port, address)
-
-    def _requested(self, service: str, *, own: bool) -> routes.Requested:
-        made = ("requested", service, own)
+    def _requested(self, service: str, *, own: bool) -> Requested:
+        made = ("hosts", service, own)
         return self._once(made, lambda: routes.requested(self._ir.services[service], own=own))
 
     def _tunnels(self, services: tuple[str, ...], log: AccessLog | None) -> Half:
         """Where tunnels to services that take requests lead, if there are any."""
-        if not any(self._ir.services[name].all_routes for name in services):
+        if not any(self._leads(name).asked for name in services):
             return ()
         return self._once(("tunnel", log), lambda: listeners.tunnel(log, self._ir.families)), self._once(
             "tunnel", tunnels.back
         )
 
     def _dns(self, services: tuple[str, ...]) -> Resource:
-        return self._once(("dns", services), lambda: dns.listener(self._ir.services[name] for name in services))
+        return dns.listener(self._ir.services[name] for name in services)
 
     def _by_header(self, said: Asked) -> tuple[bytes, ...]:
         return self._once(("by header", said), lambda: routes.by_header(said, self._ir.services[said.service]))
@@ -213,26 +215,18 @@ class Translation:
         """The services that exist, each once; a backend may be named before it does."""
         return tuple(sorted({name for name in services if name in self._ir.services}))
 
-    def _hosts_of(self, service: str, *, own: bool) -> tuple[Hosted, ...]:
-        made = ("hosts", service, own)
-        return self._once(made, lambda: self._built_hosts(service, own=own))
-
-    def _built_hosts(self, service: str, *, own: bool) -> tuple[Hosted, ...]:
-        return routes.hosts(self._ir.services[service], self._requested(service, own=own), own=own)
-
     def _called(self, services: tuple[str, ...]) -> Ports:
         """What requests for some services lead to."""
-        return tuple(sorted({port for name in services for port in self._ports(name)}))
+        return tuple(sorted({port for name in services for port in self._leads(name).requests}))
 
     def _led(self, services: tuple[str, ...]) -> Ports:
         """What requests for, or connections to, some services lead to."""
-        return tuple(sorted({*self._called(services), *(p for name in services for p in self._connected(name))}))
+        leads = [self._leads(name) for name in services]
+        connected = {port for lead in leads for port in ir_tcp.called(lead.connections)}
+        return tuple(sorted(connected.union(*(lead.requests for lead in leads))))
 
-    def _ports(self, service: str) -> Ports:
-        return self._once(("ports", service), lambda: called(self._ir.services[service].all_routes))
-
-    def _connected(self, service: str) -> Ports:
-        return ir_tcp.called(self._tcp(service))
+    def _leads(self, service: str) -> Leads:
+        return self._once(("leads", service), lambda: _leads(self._ir.services[service]))
 
     def _reached(self, ways: Sequence[Way]) -> Half:
         """Backends, and the ways to the other clusters where any of them may run."""
@@ -260,6 +254,11 @@ class Translation:
 
     def _built_way(self, cluster: str) -> Half:
         return listeners.to_peer(cluster), backends.peer(cluster), *self._slots(names.to(cluster), Layer.TCP)
+
+
+def _leads(service: Service) -> Leads:
+    routes = service.all_routes
+    return Leads(bool(routes), called(routes), service.tcp)
 
 
 def _called_by(ways: Sequence[Way]) -> Ports:

@@ -6,16 +6,13 @@ listener changes; where no route does, the answer is 404, or 403 from one that l
 tunnel to a service's HTTP is sent through `outbound` once more, by an internal listener, so all of it holds.
 """
 
-from collections.abc import Iterable
-
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.route.v3 import route_components_pb2
-from google.protobuf.wrappers_pb2 import UInt32Value
 
-from isthmus.ir.mesh import Match, Target, TcpPort
-from isthmus.xds import names
+from isthmus.ir.mesh import Match, TcpPort
+from isthmus.xds import names, shared
 from isthmus.xds.backends import CONNECT_TIMEOUT, limits
-from isthmus.xds.requests import CONNECT, matched
+from isthmus.xds.requests import CONNECT, matched, written
 from isthmus.xds.snapshot import Resource, Type
 from isthmus.xds.sources import lasting
 
@@ -35,30 +32,29 @@ RETRIES = 2
 """As many more attempts to connect as connections without a tunnel have (`isthmus.xds.tcp`)."""
 
 
-def to_connections(service: str, port: TcpPort, *, own: bool = False) -> route_components_pb2.Route:
+def to_connections(service: str, port: TcpPort, *, own: bool = False) -> bytes:
     """To a TCP port of a service: what is in the tunnel is a connection like any other to it.
 
     `own`: whether the caller has a client policy for this service alone, and so backends of its own.
     """
-    out = route_components_pb2.Route(name=names.tcp(service, port.port), match=matched(Match(method=CONNECT)))
-    authority = out.match.headers.add(name=":authority")
+    name, match = names.tcp(service, port.port), matched(Match(method=CONNECT))
+    authority = match.headers.add(name=":authority")
     authority.string_match.exact, authority.string_match.ignore_case = f"{service}:{port.port}", True
     if not any(target.weight for target in port.targets):
+        out = route_components_pb2.Route(name=name, match=match)
         out.direct_response.status = 503
-        return out
-    out.route.CopyFrom(opened(port.idle))
-    out.route.retry_policy.retry_on = "connect-failure"
-    out.route.retry_policy.num_retries.value = RETRIES
-    shared(out.route, port.targets, service if own else None)
-    return out
+        body: bytes = out.SerializeToString(deterministic=True)
+        return body
+    rest = opened(port.idle)
+    rest.retry_policy.retry_on = "connect-failure"
+    rest.retry_policy.num_retries.value = RETRIES
+    action = shared.among(port.targets, service if own else None, rest.SerializeToString(deterministic=True))
+    return shared.route(name, match.SerializeToString(deterministic=True), action)
 
 
-def to_requests(service: str) -> route_components_pb2.Route:
+def to_requests(service: str) -> bytes:
     """To whatever port takes requests: what is in the tunnel are requests like any other."""
-    out = route_components_pb2.Route()
-    out.CopyFrom(_TO_REQUESTS)
-    out.name = names.service(service)
-    return out
+    return shared.route(names.service(service), *_TO_REQUESTS)
 
 
 def opened(idle: int | None) -> route_components_pb2.RouteAction:
@@ -68,26 +64,13 @@ def opened(idle: int | None) -> route_components_pb2.RouteAction:
     return out
 
 
-def _to_requests() -> route_components_pb2.Route:
-    out = route_components_pb2.Route(match=matched(Match(method=CONNECT)), route=opened(None))
-    out.route.cluster = names.TUNNEL
-    return out
+def _to_requests() -> tuple[bytes, bytes]:
+    action = opened(None)
+    action.cluster = names.TUNNEL
+    return written(Match(method=CONNECT)), action.SerializeToString(deterministic=True)
 
 
 _TO_REQUESTS = _to_requests()
-
-
-def shared(action: route_components_pb2.RouteAction, targets: Iterable[Target], by: str | None = None) -> None:
-    """Among the targets by weight; as called by one service alone, if it is said."""
-    weights: dict[str, int] = {}
-    for target in targets:
-        backend = names.backend(target.node, target.port, by)
-        weights[backend] = weights.get(backend, 0) + target.weight
-    if len(weights) == 1:
-        action.cluster = next(iter(weights))
-        return
-    for backend, weight in weights.items():
-        action.weighted_clusters.clusters.add(name=backend, weight=UInt32Value(value=weight))
 
 
 def back() -> Resource:

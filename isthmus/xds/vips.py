@@ -13,28 +13,40 @@ from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 
 from isthmus.ir.mesh import AccessLog
-from isthmus.xds import listeners, names, tcp
+from isthmus.xds import lb_endpoint, listeners, names, tcp
+from isthmus.xds.joined import field, numbers
 from isthmus.xds.snapshot import Resource, Type
 
 
 def for_requests(service: str, address: str, port: int, log: AccessLog | None = None) -> Resource:
     """The listener of a port for requests; `log` is the caller's."""
     name = names.outbound_vip(service, port, six=":" in address)
-    chain = listener_components_pb2.FilterChain(filters=[listeners.of_service(name, log)])
-    return _listener(name, address, port, chain)
+    return _listener(name, address, port, field(_FILTERS, listeners.of_service(name, log)))
 
 
 def for_connections(service: str, address: str, port: int) -> Resource:
     """The listener of a TCP port."""
     name = names.outbound_vip(service, port, six=":" in address)
-    return _listener(name, address, port, tcp.chain(name, service, port))
+    return _listener(name, address, port, tcp.chain(name, service, port).SerializeToString(deterministic=True))
 
 
-def _listener(name: str, address: str, port: int, chain: listener_components_pb2.FilterChain) -> Resource:
-    out = listener_pb2.Listener(name=name, traffic_direction=base_pb2.OUTBOUND, filter_chains=[chain])
-    out.address.socket_address.address = address
-    out.address.socket_address.port_value = port
+def _listener(name: str, address: str, port: int, chain: bytes) -> Resource:
+    """Joined, because a mesh has one for each of its services, and they differ in their names and addresses only."""
+    at = field(_ADDRESS, lb_endpoint.at(address, port))
+    rest = _TAIL_OF_LOOPBACK if ip_address(address).is_loopback else _TAIL
+    body = b"".join((field(_NAME, name.encode()), at, field(_CHAINS, chain), rest))
+    return Resource(Type.LISTENER, name, body)
+
+
+def _tail(*, loopback: bool) -> bytes:
+    out = listener_pb2.Listener(traffic_direction=base_pb2.OUTBOUND)
     out.enable_reuse_port.value = False  # or another proxy of this host would share the port, and the connections
-    if not ip_address(address).is_loopback:
+    if not loopback:
         out.freebind.value = True  # the host need not be told of the range before its proxy starts
-    return Resource(Type.LISTENER, name, out.SerializeToString(deterministic=True))
+    body: bytes = out.SerializeToString(deterministic=True)
+    return body
+
+
+_TAIL, _TAIL_OF_LOOPBACK = _tail(loopback=False), _tail(loopback=True)
+_NAME, _ADDRESS, _CHAINS = numbers(listener_pb2.Listener, "name", "address", "filter_chains")
+(_FILTERS,) = numbers(listener_components_pb2.FilterChain, "filters")

@@ -3,6 +3,7 @@
 TLS that comes or goes, clients that are to be validated, HTTP that becomes TCP: callers in other clusters follow a
 phase later, and those beside it not at the same moment either. So while a rollout expands and shifts, the listener has
 the new chains and those of the old ones that are for callers whom no new chain is for, with all that they refer to.
+App Mesh's image has one chain for a port, or PERMISSIVE's two, so its callers are served both ways by that alone.
 
 A chain that stays and says something else says it at once: two cannot be for the same callers. So a certificate, or
 whom a port trusts, is exchanged by trusting both for a while, as everywhere.
@@ -10,7 +11,7 @@ whom a port trusts, is exchanged by trusting both for a while, as everywhere.
 Envoy looks at names first and never goes back. So where some chains of the mesh are for its SNIs, all of them are.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -59,30 +60,23 @@ def joined(base: Resource, other: Resource) -> Resource:
     """`base`, and the chains of `other` for callers that none of its own is for; `base` itself if there are none."""
     message, more = (listener_pb2.Listener.FromString(each.body) for each in (base, other))
     called = {chain.name for chain in message.filter_chains}
-    matched = {_match(chain) for chain in message.filter_chains}
-    lacking = [c for c in more.filter_chains if c.name not in called and _match(c) not in matched]
+    taken = {each for chain in message.filter_chains for each in _callers(chain)}
+    lacking = [c for c in more.filter_chains if c.name not in called and taken.isdisjoint(_callers(c))]
     if not lacking:
         return base
     message.filter_chains.extend(lacking)
-    _name_alike(message.filter_chains)
     if more.continue_on_listener_filters_timeout:
         message.continue_on_listener_filters_timeout = True
         message.listener_filters_timeout.CopyFrom(more.listener_filters_timeout)
     return Resource(base.type, base.name, message.SerializeToString(deterministic=True))
 
 
-def _name_alike(chains: Sequence[listener_components_pb2.FilterChain]) -> None:
-    """Those by ALPN are the mesh's; whom others are for may ask by any name."""
-    matches = [chain.filter_chain_match for chain in chains if chain.filter_chain_match.application_protocols]
-    said = next((match.server_names for match in matches if match.server_names), ())
-    for match in matches:
-        if not match.server_names:
-            match.server_names.extend(said)
-
-
-def _match(chain: listener_components_pb2.FilterChain) -> bytes:
-    match: bytes = chain.filter_chain_match.SerializeToString(deterministic=True)
-    return match
+def _callers(chain: listener_components_pb2.FilterChain) -> Iterator[tuple[str, str, str]]:
+    """Whom a chain is for, as Envoy sees it: it refuses a listener that has one of these twice."""
+    match = chain.filter_chain_match
+    for sni in match.server_names or ("",):
+        for alpn in match.application_protocols or ("",):
+            yield match.transport_protocol, sni, alpn
 
 
 def _called_by_both(listener: Ref, before: Parts, after: Parts, bodies: Mapping[str, Resource]) -> Iterator[Ref]:

@@ -16,17 +16,28 @@ from gateway.agent.discovery import Found, Gateway, Health, Instance
 from isthmus.errors import Invalid, Violation
 from isthmus.hostport import joined, parted
 from isthmus.model.reading import CODES, pointer_of
-from isthmus.values import DNS_PORT
+from isthmus.values import DNS_PORT, OUTBOUND_PORT
 
 _LAST_PORT = 65535
 _DNS = 53
 
 
 def _address(text: str) -> str:
+    """An IP address as it is spelled everywhere. One with a zone (`fe80::1%eth0`) means something on one host only."""
     try:
-        return str(ip_address(text))
+        if "%" not in text:
+            return str(ip_address(text))
     except ValueError:
-        raise PydanticCustomError("not_an_address", "must be an IP address") from None
+        pass
+    raise PydanticCustomError("not_an_address", "must be an IP address, without a zone")
+
+
+def _own_address(text: str) -> str:
+    """An address that one instance alone has."""
+    address = ip_address(_address(text))
+    if address.is_unspecified or address.is_multicast:
+        raise PydanticCustomError("not_its_own", "must be an address of this instance alone, at which others reach it")
+    return str(address)
 
 
 def _reachable(text: str) -> str:
@@ -40,8 +51,8 @@ def _reachable(text: str) -> str:
 
 
 def _server(text: str) -> str:
-    """An address, with a port where it is not DNS's own."""
-    return text if _is_address(text) else _reachable(text)
+    """An address with a port: DNS's own, where none is said."""
+    return joined(_address(text), _DNS) if _is_address(text) else _reachable(text)
 
 
 def _is_address(text: str) -> bool:
@@ -52,12 +63,9 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _host_and_port(server: str) -> tuple[str, int]:
-    return (server, _DNS) if _is_address(server) else parted(server)
-
-
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
 Address = Annotated[str, AfterValidator(_address)]
+OwnAddress = Annotated[str, AfterValidator(_own_address)]
 Reachable = Annotated[str, AfterValidator(_reachable)]
 Server = Annotated[str, AfterValidator(_server)]
 Port = Annotated[int, Field(ge=1, le=_LAST_PORT)]
@@ -72,8 +80,8 @@ class InstanceEntry(_Part):
 
     name: Name
     host: Name
-    address: Address
-    also: Address = ""
+    address: OwnAddress
+    also: OwnAddress = ""
     ports: dict[Port, Port] = {}
     zone: str = ""
     health: Literal["healthy", "unhealthy", "draining"] = "healthy"
@@ -98,7 +106,7 @@ class InstanceEntry(_Part):
 
     def found(self) -> Instance:
         """The same as discovery sees it."""
-        servers = tuple(_host_and_port(text) for text in self.dns_servers)
+        servers = tuple(parted(text) for text in self.dns_servers)
         return Instance(**dict(self) | {"health": Health(self.health), "dns_servers": servers})
 
     @property
@@ -134,7 +142,7 @@ def parse(text: str) -> Found:
         listing = Listing.model_validate(_decode(text))
     except ValidationError as error:
         raise Invalid(_violations(error)) from None
-    wrong = [*_named_twice(listing), *_without_vips(listing), *_both_ways(listing)]
+    wrong = [*_named_twice(listing), *_without_vips(listing), *_vips_in_vain(listing), *_both_ways(listing)]
     if wrong:
         raise Invalid(wrong)
     instances = sorted((entry.found() for entry in listing.instances), key=lambda i: i.name)
@@ -163,6 +171,16 @@ def _without_vips(listing: Listing) -> Iterator[Violation]:
     for i, entry in enumerate(listing.instances):
         for name in entry.in_vain:
             yield Violation(f"/instances/{i}/{name}", "needs_vips", "has no effect without `vips: true`")
+
+
+def _vips_in_vain(listing: Listing) -> Iterator[Violation]:
+    """Services' addresses without a proxy that binds them, and names at a port that it takes requests at."""
+    for i, entry in enumerate(listing.instances):
+        if entry.vips and not entry.proxied:
+            yield Violation(f"/instances/{i}/vips", "needs_proxy", f"no proxy of {entry.name!r} would bind addresses")
+        if entry.vips and entry.dns == (entry.outbound or OUTBOUND_PORT):
+            detail = f"{entry.dns} is where the proxy of {entry.name!r} takes requests (`outbound`)"
+            yield Violation(f"/instances/{i}/dns", "same_port", detail)
 
 
 def _both_ways(listing: Listing) -> Iterator[Violation]:

@@ -1,7 +1,4 @@
-"""A virtual gateway whose port shows managed certificates, its real Envoy under a real warden, and clients that check.
-
-The port's TLS is put on by hand, so that what is tested here is how keys come and go, whoever asks for them.
-"""
+"""A virtual gateway whose port shows managed certificates, its Envoy under a real warden, and clients that check."""
 
 import asyncio
 import socket
@@ -9,15 +6,12 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.listener.v3 import listener_pb2
-from envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
 
 from gateway.agent.running import host_token
 from gateway.proto import link_pb2 as link
@@ -27,9 +21,7 @@ from gateway.warden.warden import Warden, clock
 from isthmus.pki.chain import to_pem
 from isthmus.pki.foreign import Pair
 from isthmus.pki.signer import Issuer
-from isthmus.xds import names
-from isthmus.xds.snapshot import Manifest, Parts, Resource, Snapshot, Type
-from isthmus.xds.sources import ADS, packed
+from isthmus.xds.snapshot import Snapshot
 from tests import build
 from tests.certificates import brought
 from tests.contract.agent.rig import MESH, Joined, free_port, instance, snapshot, until
@@ -40,48 +32,23 @@ SHOP, BOOKS, ROOT = (f"arn:aws:acm:us-east-1:111122223333:certificate/{name}" fo
 
 
 def shown_by(port: int, *arns: str) -> Snapshot:
-    """The mesh of `build`, whose gateway shows these certificates at a port."""
-    return _changed(names.ingress(port), lambda body: _with_tls(body, arns))
+    """The mesh of `build`, whose gateway shows these certificates at a port: its own, and further ones by name."""
+    own, *further = arns
+    tls = {"mode": "STRICT", "certificate": {"acm": {"certificateArn": own}}}
+    listed = [
+        {"portMapping": {"port": p, "protocol": "http"}} | ({"tls": tls} if p == port else {}) for p in (PLAIN, TLS)
+    ]
+    more = {"gateway": build.GATEWAY, "port": port, "certificates": further}
+    extra = [build.document("ListenerCertificates", "more", more)] if further else []
+    return snapshot(build.mesh(build.document("VirtualGateway", build.GATEWAY, {"listeners": listed}), *extra))
 
 
-def trusting(backend: str, *arns: str) -> Snapshot:
-    """The same mesh, in which the calls of a backend trust these authorities."""
-    return _changed(backend, lambda body: _with_trust(body, arns))
-
-
-def _changed(name: str, change: Callable[[bytes], bytes]) -> Snapshot:
-    made = snapshot(build.mesh(build.gateway(ports={PLAIN: "http", TLS: "http"})))
-    fresh: dict[str, Resource] = {}
-    for version, held in made.resources.items():
-        fits = held.name == name and held.type in (Type.LISTENER, Type.CLUSTER)
-        fresh[version] = Resource(held.type, held.name, change(held.body)) if fits else held
-    views = {
-        view: Parts(*(tuple(sorted(fresh[ref.version].ref for ref in half)) for half in parts))
-        for view, parts in made.manifest.views.items()
-    }
-    return Snapshot(Manifest(views), {resource.ref.version: resource for resource in fresh.values()})
-
-
-def _asking(name: str) -> secret_pb2.SdsSecretConfig:
-    return secret_pb2.SdsSecretConfig(name=name, sds_config=ADS)
-
-
-def _with_tls(body: bytes, arns: Sequence[str]) -> bytes:
-    listener, context = listener_pb2.Listener.FromString(body), tls_pb2.DownstreamTlsContext()
-    shown = [_asking(names.certificate(arn)) for arn in arns]
-    context.common_tls_context.tls_certificate_sds_secret_configs.extend(shown)
-    socket_ = listener.filter_chains[0].transport_socket
-    socket_.name = "envoy.transport_sockets.tls"
-    socket_.typed_config.CopyFrom(packed(context))
-    return bytes(listener.SerializeToString(deterministic=True))
-
-
-def _with_trust(body: bytes, arns: Sequence[str]) -> bytes:
-    cluster, context = cluster_pb2.Cluster.FromString(body), tls_pb2.UpstreamTlsContext()
-    combined = context.common_tls_context.combined_validation_context
-    combined.validation_context_sds_secret_config.CopyFrom(_asking(names.authority(*arns)))
-    cluster.transport_socket.typed_config.CopyFrom(packed(context))
-    return bytes(cluster.SerializeToString(deterministic=True))
+def trusting(*arns: str) -> Snapshot:
+    """The same mesh, in which a policy of `front` demands that its backend's certificates are of these authorities."""
+    policy = {"tls": {"validation": {"trust": {"acm": {"certificateAuthorityArns": list(arns)}}}}}
+    backend = {"virtualService": {"virtualServiceName": build.SERVICE, "clientPolicy": policy}}
+    listeners = [{"portMapping": {"port": 8080, "protocol": "http"}}]
+    return snapshot(build.mesh(build.document("VirtualNode", "front", {"listeners": listeners, "backends": [backend]})))
 
 
 def sent(held: Mapping[str, Pair], *challenges: link.Challenge) -> link.Certificates:

@@ -170,15 +170,15 @@ async def test_only_a_proxy_that_shows_a_certificate_has_its_key(edge: Edge) -> 
 async def test_a_backend_waits_for_its_authority_and_everything_else_does_not(edge: Edge) -> None:
     """To trust nobody in particular would be to trust everybody."""
     joined, authority = edge.joined, owned()
-    backend = names.backend("blue", 8080)
-    edge.offer(trusting(backend, ROOT))
+    backend = names.backend("blue", 8080, build.SERVICE)
+    edge.offer(trusting(ROOT))
     joined.agent.list(FRONT)
     async with joined.agent.run():
         warden = await joined.agent.enrol()
         async with warden.stream() as stream:
             await stream.proxy("front")
             assert backend not in stream.names("front", Type.CLUSTER)
-            assert names.backend("green", 8080) in stream.names("front", Type.CLUSTER)
+            assert names.app(8080) in stream.names("front", Type.CLUSTER)
             message = sent({})
             message.authorities.add(arn=ROOT, roots_pem=authority.certificate.public_bytes(_PEM))
             joined.rig.feed.certify(joined.place, message)

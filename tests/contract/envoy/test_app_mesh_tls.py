@@ -294,6 +294,7 @@ def test_a_backends_own_policy_stands_instead_of_the_default(playing: Playing, a
 def test_a_certificate_that_is_renamed_into_place_is_shown_without_a_revision(playing: Playing) -> None:
     playing.stage.apply(definition("near", playing.listener(), playing.policy()))
     drained = playing.stage.envoys["near"].stats("listener_manager.listener_modified")
+    assert caller(playing) == WRITTEN
     try:
         OURS.issue("renamed.example").write(playing.folder, "server")
         assert caller(playing) == WRITTEN, "a connection that stands"

@@ -94,9 +94,10 @@ class Scene:
             "another mesh's member": Stranger(Pair(*west.leaf(member.replace("/shop/", "/zoo/"))), "isthmus-h1"),
             "another domain's member": Stranger(Pair(*other.leaf(member)), "isthmus-h1"),
             "with the certificate, as a member": Stranger(OURS.issue(CLIENT), "isthmus-h1"),
-            "a member, in App Mesh's TLS": Stranger(Pair(*west.leaf(member)), "app-mesh-h1"),
-            "a member without its identity, in App Mesh's TLS": Stranger(None, "app-mesh-h1"),
-            "with the certificate, in App Mesh's TLS": Stranger(OURS.issue(CLIENT), "app-mesh-h1"),
+            "with the certificate, as a proxy": Stranger(OURS.issue(CLIENT), "app-mesh-asked-h1"),
+            "without one, as a proxy": Stranger(None, "app-mesh-asked-h1"),
+            "a member, as a proxy": Stranger(Pair(*west.leaf(member)), "app-mesh-h1"),
+            "nobody, as a proxy": Stranger(None, "app-mesh-h1"),
         }
 
     def heard(self, stranger: Stranger, port: int, way: str) -> str:
@@ -148,20 +149,22 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         made.stage.stop()
 
 
-KNOWN = dict.fromkeys(
-    ("with the certificate", "with the certificate, as a member", "with the certificate, in App Mesh's TLS"), CLIENT
-)
-MEMBERS = dict.fromkeys(("a member", "a member, in App Mesh's TLS"), "the member")
-AS_GATEWAYS_WANT = {"with a member's identity, as a stranger": "the member"}
+PROXY = {"with the certificate, as a proxy": CLIENT}
+KNOWN = {"with the certificate": CLIENT, "with the certificate, as a member": CLIENT} | PROXY
+MEMBERS = {"a member": "the member", "a member, as a proxy": "the member"}
 PLAIN = {"in plaintext": "nobody"}
-"""Who gets in, and whom the application takes them for."""
+"""Who gets in, and whom the application takes them for. By the mesh's own name nobody does who only asks for HTTP."""
+
+UNSAID = {"with a member's identity, as a stranger": "the member"}
+"""And who offers one of ours besides, as one must to a gateway."""
 
 
 def let_in(scene: Scene, mode: str, way: str) -> dict[str, str]:
     """Where nobody is asked for a certificate anybody gets in by whatever name, but by the mesh's own."""
     anybody = {who: "nobody" for who, stranger in scene.strangers().items() if stranger.alpn}
-    members = MEMBERS | (AS_GATEWAYS_WANT if way == GATEWAY else {})
-    secured = KNOWN if "validated" in mode else anybody if way == BESIDE else members
+    besides = UNSAID if way == GATEWAY else {}
+    named = PROXY if "validated" in mode else MEMBERS | besides
+    secured = (KNOWN if "validated" in mode else anybody) if way == BESIDE else named
     return secured | (PLAIN if "permissive" in mode and way != GATEWAY else {})
 
 

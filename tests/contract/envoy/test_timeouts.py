@@ -99,8 +99,8 @@ def test_both_envoys_hold_their_own_limit(
 ) -> None:
     """Nobody waits for 15 s here: it is what Envoy says that it does, and the last one tells the application."""
     stage.apply(routed(where, protocol, route, listening(protocol, **listener) if listener else {}))
-    assert limits(stage, "front", "outbound") == {"route/router/all": caller}
-    assert limits(stage, f"blue-{where}", f"inbound/{PORT[protocol]}") == {f"inbound/{PORT[protocol]}": node}
+    assert limits(stage, "front", "outbound")["route/router/all"] == caller
+    assert limits(stage, f"blue-{where}", f"inbound/{PORT[protocol]}")[f"inbound/{PORT[protocol]}"] == node
     if protocol != "http2":  # the translator before the application has no limit, and says so
         assert outcome(stage, protocol) == IN_TIME[protocol]
         (asked,) = stage.app(f"blue-{where}", PORT[protocol]).asked

@@ -248,7 +248,7 @@ def asked(at: tuple[str, int], folder: Path, chain: tuple[bytes, bytes] | None) 
         context.load_cert_chain(folder / "leaf.pem", folder / "key.pem")
     with socket.create_connection(at, timeout=5) as raw:
         try:
-            with context.wrap_socket(raw, server_hostname="any") as connection:
+            with context.wrap_socket(raw, server_hostname="any.isthmus.internal") as connection:
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: colors.local\r\n\r\n")
                 return received(connection)
         except (ssl.SSLError, ConnectionError):

@@ -24,7 +24,7 @@ from isthmus.errors import Invalid
 from isthmus.ir.mesh import Service, TcpPort
 from isthmus.xds import dns, slots, tcp, vips
 from isthmus.xds.snapshot import Resource, Type
-from isthmus.xds.unbound import is_unbound
+from isthmus.xds.unbindable import is_unbindable
 
 DEADLINE = 15.0
 TYPES = "type.googleapis.com/"
@@ -171,7 +171,7 @@ async def test_what_a_host_does_not_let_its_proxy_bind_is_told_and_stops_nothing
             await until(lambda: report(warden).acked == "d1", "what can be had counts as all of it")
             refused = {nack.name: nack.message for nack in report(warden).nacks}
             assert refused.keys() == {f"outbound/vip/taken/{busy}", "dns"}, refused
-            assert all(is_unbound("lds", name, message) for name, message in refused.items()), refused
+            assert all(is_unbindable("lds", name, message) for name, message in refused.items()), refused
             assert says(port, "one")
             with socket.create_connection((address, port), timeout=5) as connection:
                 assert connection.recv(1) == b"", "it is taken, and leads nowhere"

@@ -23,7 +23,7 @@ def test_a_file_is_read_with_its_defaults() -> None:
 
 
 def test_a_proxy_that_has_its_host_for_itself_says_so() -> None:
-    said = "{name: a, host: h, address: 10.0.0.1, vips: true"
+    said = "{name: a, host: h, address: 10.0.0.1, outbound: 15001, vips: true"
     (plain,) = parse(f"instances: [{said}}}]").instances
     assert (plain.vips, plain.low_ports, plain.dns, plain.dns_servers) == (True, False, 15053, ())
     more = "low_ports: true, dns: 53, dns_servers: [10.0.0.2, '10.0.0.3:5353', 'fd00::2', '[fd00::3]:54']"
@@ -52,13 +52,37 @@ def test_an_instance_has_an_address_of_each_family_and_a_gateway_may_be_at_all_o
             {(f"/instances/0/{name}", "needs_vips") for name in ("dns", "low_ports", "dns_servers")},
         ),
         (
-            "instances: [{name: a, host: h, address: '::', vips: true, dns: 0, dns_servers: [ns.example, '1.1.1.1:']}]",
-            {
-                ("/instances/0/dns", "out_of_range"),
-                ("/instances/0/dns_servers/0", "not_an_address"),
-                ("/instances/0/dns_servers/1", "not_an_address"),
-            },
+            """
+            instances:
+            - {name: a, host: h, address: 1.1.1.1, dns: 0,
+               dns_servers: [ns.example, '1.1.1.1:', 'fe80::1%eth0', '[fe80::1%eth0]:53']}
+            """,
+            {("/instances/0/dns", "out_of_range")}
+            | {(f"/instances/0/dns_servers/{i}", "not_an_address") for i in range(4)},
         ),
+        (
+            "instances: [{name: a, host: h, address: 1.1.1.1, vips: true, grpc: true}]",
+            {("/instances/0/vips", "needs_proxy")},
+        ),
+        (
+            """
+            instances:
+            - {name: a, host: h, address: 1.1.1.1, ports: {80: 81}, vips: true, dns: 15001}
+            - {name: b, host: h, address: 1.1.1.2, outbound: 82, vips: true, dns: 82}
+            """,
+            {("/instances/0/dns", "same_port"), ("/instances/1/dns", "same_port")},
+        ),
+        *(
+            (f"instances: [{{name: a, host: h, address: '{address}'}}]", {("/instances/0/address", code)})
+            for address, code in (
+                ("::", "not_its_own"),
+                ("0.0.0.0", "not_its_own"),  # noqa: S104 - it is refused
+                ("224.0.0.1", "not_its_own"),
+                ("ff02::1", "not_its_own"),
+                ("fe80::1%eth0", "not_an_address"),
+            )
+        ),
+        ("instances: [{name: a, host: h, address: 1.1.1.1, also: '::'}]", {("/instances/0/also", "not_its_own")}),
         ("", {("", "wrong_type")}),
         ("instances: [", {("", "not_yaml")}),
         ("instances: [{name: a, host: h, address: 1.2.3.4, also: 1.2.3.5}]", {("/instances/0", "same_family")}),
@@ -109,6 +133,14 @@ def test_an_instance_has_an_address_of_each_family_and_a_gateway_may_be_at_all_o
     ids=[
         "what only VIPs give a meaning",
         "everything wrong with how names are answered",
+        "addresses of services without a proxy",
+        "names where requests are taken",
+        "every IPv6 address",
+        "every IPv4 address",
+        "many IPv4 addresses",
+        "many IPv6 addresses",
+        "an address of one host",
+        "every address as the second",
         "an empty file, as a half-written one is",
         "broken YAML",
         "two addresses of one family",

@@ -1,8 +1,9 @@
 """What waits for a certificate is left out with all that belongs to it, and nothing else is."""
 
 import pytest
+from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.listener.v3 import listener_pb2
-from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
 
 from isthmus.xds import names, secrets
 from isthmus.xds.snapshot import Resource, Type
@@ -60,3 +61,40 @@ def test_the_roots_of_several_authorities_are_one_secret() -> None:
     assert roots == b"root\nother\n"
     with pytest.raises(ValueError, match="would let everybody pass"):
         secrets.authority({ROOT: b""}, ())
+
+
+def port(*chains: tuple[str, str]) -> Resource:
+    """A port with a chain for each (name, secret), and one of the mesh's own, which needs none."""
+    made = listener_pb2.Listener(name="inbound/80")
+    made.filter_chains.add(name="isthmus-h2")
+    for name, secret in chains:
+        context = tls_pb2.DownstreamTlsContext()
+        context.common_tls_context.tls_certificate_sds_secret_configs.add(name=secret)
+        made.filter_chains.add(name=name).transport_socket.typed_config.Pack(context)
+    return Resource(Type.LISTENER, "inbound/80", made.SerializeToString(deterministic=True))
+
+
+def test_what_of_a_port_needs_no_certificate_is_there_without_it() -> None:
+    made = port(("app-mesh-h2", names.certificate(A)), ("app-mesh", names.certificate(B)))
+    found = ready([made], [BESIDE])
+    (left,) = found.view
+    chains = listener_pb2.Listener.FromString(left.body).filter_chains
+    assert ([chain.name for chain in chains], found.secrets) == (["isthmus-h2", "app-mesh"], [BESIDE])
+    assert found.withheld == ("inbound/80",)
+    assert ready([made], [BESIDE], whole=True) == ([], [], ("inbound/80",))
+    assert ready([made], [SHOWN, BESIDE], whole=True).view == [made]
+
+
+def test_a_backend_goes_on_in_the_meshs_own_tls_and_never_in_plaintext() -> None:
+    made = cluster_pb2.Cluster(name="node/blue/80")
+    made.transport_socket.typed_config.Pack(tls_pb2.UpstreamTlsContext())
+    context = tls_pb2.UpstreamTlsContext()
+    context.common_tls_context.combined_validation_context.validation_context_sds_secret_config.name = names.authority(
+        ROOT
+    )
+    made.transport_socket_matches.add(name="without-proxy").transport_socket.typed_config.Pack(context)
+    resource = Resource(Type.CLUSTER, made.name, made.SerializeToString(deterministic=True))
+    (left,) = ready([resource], []).view
+    said = cluster_pb2.Cluster.FromString(left.body)
+    assert (len(said.transport_socket_matches), said.transport_socket) == (0, made.transport_socket)
+    assert ready([resource], [], whole=True).view == []

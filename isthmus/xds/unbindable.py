@@ -1,4 +1,4 @@
-"""unbound: a listener that a host did not let its proxy bind: the fault of that host, and of no revision.
+"""unbindable: a listener that a host did not let its proxy bind: the fault of that host, and of no revision.
 
 What binds a port of a service (`outbound/tcp`, `outbound/vip`, `dns`) binds it on the application's own host, where
 something else may have it, or where ports below 1024 are not anybody's. Nobody who writes a definition can know that,
@@ -14,7 +14,7 @@ from isthmus.xds.snapshot import Ref, Type
 _WORDS = ("cannot bind ", "failed to listen on ", "Address already in use", "Permission denied")
 
 
-def is_unbound(kind: str, name: str, message: str) -> bool:
+def is_unbindable(kind: str, name: str, message: str) -> bool:
     """Whether a refusal says that a host does not let the proxy have such a listener."""
     ports = names.connected_port(name), names.vip_port(name)
     ours = kind == Type.LISTENER and (name == names.DNS or ports != (None, None))
