@@ -96,7 +96,7 @@ class InUse(Conflict):
 
 
 class PlaintextInUse(Conflict):
-    """What is to be strict is still called in plaintext: `violations` name each call, and what would mend it.
+    """What is to be strict is still called otherwise: `violations` name each call, and what would mend it.
 
     `silent`: clusters that have not said whether they have more.
     """
@@ -106,7 +106,7 @@ class PlaintextInUse(Conflict):
     def __init__(self, violations: Iterable[Violation], silent: Iterable[str]) -> None:
         self.violations, self.silent = tuple(sorted(set(violations))), tuple(silent)
         unknown = f"; nothing is known of {', '.join(self.silent)} yet" if self.silent else ""
-        super().__init__(f"{len(self.violations)} calls in plaintext would be cut off, listed in `errors`{unknown}")
+        super().__init__(f"{len(self.violations)} calls would be cut off, listed in `errors`{unknown}")
 
 
 class StaleRevision(Conflict):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Self
 
-from isthmus.values import BASE_DOMAIN
+from isthmus.values import ANY, BASE_DOMAIN
 
 
 class Version(NamedTuple):
@@ -70,6 +70,18 @@ class Sni(NamedTuple):
                 with suppress(ValueError):
                     return cls(*version.read(head), mesh)
         raise ValueError(f"{text!r} is no SNI of a mesh")
+
+
+def of_any(text: str, versions: Sequence[Version] = VERSIONS) -> str:
+    """What asks for whatever instance of the node that a name asks for one of, in the same version.
+
+    ValueError if it is no name of a mesh.
+    """
+    for version in versions:
+        suffix = text.partition(f".{version.name}.")[2]
+        with suppress(ValueError):
+            return Sni.parse(text, suffix, (version,))._replace(slot=ANY).text(suffix, version)
+    raise ValueError(f"{text!r} is no SNI of a mesh")
 
 
 def accepted(versions: Sequence[Version] = VERSIONS) -> Sequence[Version]:

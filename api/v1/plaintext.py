@@ -7,14 +7,14 @@ from sqlalchemy.orm import Session
 
 from api.openapi import says
 from api.v1.context import Calling, MeshRef, Paged
-from isthmus.store.plaintext import REASON, REMEDY, Pair, Plaintext
+from isthmus.store.plaintext import REMEDY, Pair, Plaintext
 
 router = APIRouter(tags=["meshes"])
 
 
 @router.get("/meshes/{mesh:segment}/plaintext", operation_id="listPlaintext", openapi_extra=says("PlaintextList"))
 async def list_plaintext(calling: Calling, mesh: MeshRef, page: Paged) -> dict[str, Any]:
-    """Calls in plaintext, as the clusters have reported them, and the clusters that have not reported."""
+    """Calls in plaintext, or in App Mesh's TLS to what has no proxy, as clusters have reported, and who has not."""
     silent: list[str] = []
 
     def rows(session: Session, after: str | None, limit: int) -> list[tuple[str, dict[str, Any]]]:
@@ -38,6 +38,6 @@ def _told(pair: Pair) -> dict[str, Any]:
         "node": pair.node,
         "port": pair.port,
         "instances": list(pair.instances),
-        "reason": REASON,
+        "reason": pair.reason,
         "remedy": REMEDY,
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from isthmus.hostport import joined
 from isthmus.xds.directory import Directory
 from isthmus.xds.endpoints import LocalInstance, in_plaintext
 from isthmus.xds.snapshot import Resource
@@ -15,10 +16,8 @@ def bare(directory: Directory, local: Sequence[LocalInstance], endpoints: Mappin
     found = {name: at for name in directory.backends if (at := in_plaintext(endpoints[name]))}
     names = {(each.node, each.address): each.name for each in local} if found else {}
     return {
-        backend: frozenset(names.get((directory.backends[backend].node, host)) or _at(host, port) for host, port in at)
+        backend: frozenset(
+            names.get((directory.backends[backend].node, host)) or joined(host, port) for host, port in at
+        )
         for backend, at in found.items()
     }
-
-
-def _at(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -20,7 +20,7 @@ from gateway.proto.host_pb2 import ProxyState
 from isthmus.ir.families import Families
 from isthmus.ir.found import Discovery
 from isthmus.values import TrustDomain
-from isthmus.xds import aws_image, names, proxyless, tls
+from isthmus.xds import aws_image, names, proxyless
 from isthmus.xds.aws_image import Capture
 from isthmus.xds.challenges import Challenge
 from isthmus.xds.directory import Directory
@@ -39,6 +39,7 @@ from isthmus.xds.proxy import (
 from isthmus.xds.resolved import Resolved
 from isthmus.xds.snapshot import Resource, Type, digest, view_id
 from isthmus.xds.withheld import Ready, ready
+from isthmus.xds.without_proxy import Way, ways
 
 NODE, GATEWAY, EAST_WEST = "node", "gateway", "east-west"
 PROXYLESS = "proxyless"
@@ -222,7 +223,7 @@ Recipe: TypeAlias = Sidecar | EastWest | Image | Proxyless
 class Plan:
     """What one proxy of `host` is to have; `resources` by version; `withheld` waits for managed certificates.
 
-    `bare`: the backends of which it calls those endpoints in plaintext that say so. `lacks`: what of the definition it
+    `bare`: the backends of which it may call instances without a proxy, and how. `lacks`: what of the definition it
     cannot do, a sentence each.
     """
 
@@ -231,7 +232,7 @@ class Plan:
     state: ProxyState
     target: Target
     resources: Mapping[str, Resource]
-    bare: frozenset[str]
+    bare: Mapping[str, Way]
     withheld: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
 
@@ -274,10 +275,5 @@ def _plan(
     state.definition = digest(json.dumps(proven).encode())
     picks = frozenset(ref.name for ref in proven if ref.type == Type.CLUSTER and state.role == EAST_WEST)
     target = Target(state.definition, Proof(proved, picks, ports), frozenset(proven))
-    bare = frozenset(ref.name for ref, resource in listed if _may_be_plaintext(recipe, resource))
+    bare = ways((resource for _, resource in listed), image=isinstance(recipe, Image))
     return Plan(recipe, on, state, target, {ref.version: resource for ref, resource in listed}, bare)
-
-
-def _may_be_plaintext(recipe: Recipe, resource: Resource) -> bool:
-    """An image knows nothing but plaintext."""
-    return resource.type == Type.CLUSTER and (isinstance(recipe, Image) or tls.may_be_plaintext(resource))

@@ -823,7 +823,9 @@ Global___Summary: _TypeAlias = Summary  # noqa: Y015
 
 @_typing.final
 class Plaintext(_message.Message):
-    """A port of a node that proxies here call in plaintext, because instances of it have no proxy that has acked."""
+    """A port of a node that proxies here call in plaintext, because instances of it have no proxy that has acked; or in App
+    Mesh's own TLS, for the same reason: a strict node would not be called there either.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -832,12 +834,14 @@ class Plaintext(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     PORT_FIELD_NUMBER: _builtins.int
     INSTANCES_FIELD_NUMBER: _builtins.int
+    APP_MESH_TLS_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
     """virtual node or gateway; empty for any"""
     caller_kind: _builtins.str
     """node | gateway"""
     node: _builtins.str
     port: _builtins.int
+    app_mesh_tls: _builtins.bool
     @_builtins.property
     def instances(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -848,10 +852,11 @@ class Plaintext(_message.Message):
         node: _builtins.str = ...,
         port: _builtins.int = ...,
         instances: _abc.Iterable[_builtins.str] | None = ...,
+        app_mesh_tls: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "caller_kind", b"caller_kind", "instances", b"instances", "node", b"node", "port", b"port"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_mesh_tls", b"app_mesh_tls", "caller", b"caller", "caller_kind", b"caller_kind", "instances", b"instances", "node", b"node", "port", b"port"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

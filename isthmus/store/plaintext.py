@@ -7,6 +7,7 @@ holds nothing up, or a lost cluster would keep a mesh permissive for ever.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from isthmus.store import tables
 from isthmus.store.attachments import clusters_of
 
 REASON = "no proxy was seen to stand before them, or the caller's Envoy has no identity"
+SECURED = f"{REASON}: App Mesh's TLS is no plaintext, but a strict node is called in the mesh's own only"
 REMEDY = "put a proxy before them, or wait until it has acknowledged what it was sent; or take them, or the call, away"
 KINDS = {"node": "VirtualNode", "gateway": "VirtualGateway"}
 
@@ -27,7 +29,8 @@ KINDS = {"node": "VirtualNode", "gateway": "VirtualGateway"}
 class Pair:
     """A caller of one cluster, and a port of a node that it calls in plaintext there because of these instances.
 
-    `kind` is the caller's, a virtual node's or gateway's. Of very many instances the first are named.
+    `kind` is the caller's, a virtual node's or gateway's. Of very many instances the first are named. `secured`: it
+    calls them in App Mesh's own TLS, which a strict node would cut off as well.
     """
 
     cluster: str
@@ -36,18 +39,24 @@ class Pair:
     node: str
     port: int
     instances: tuple[str, ...]
+    secured: bool = False
 
     @classmethod
     def of(cls, cluster: str, said: Mapping[str, Any]) -> Self:
         """What a cluster's summary says."""
         kind = KINDS.get(said["caller_kind"], said["caller_kind"])
-        return cls(cluster, kind, said["caller"], said["node"], said["port"], tuple(said["instances"]))
+        secured = said.get("app_mesh_tls", False)
+        return cls(cluster, kind, said["caller"], said["node"], said["port"], tuple(said["instances"]), secured)
+
+    @property
+    def reason(self) -> str:
+        """Why it is so, and why it holds a switch to strict up."""
+        return SECURED if self.secured else REASON
 
     def __str__(self) -> str:
         named = ", ".join(self.instances)
-        return (
-            f"{self.kind} {self.caller} calls {self.node}:{self.port} in plaintext in cluster {self.cluster}: {named}"
-        )
+        how = "App Mesh's TLS" if self.secured else "plaintext"
+        return f"{self.kind} {self.caller} calls {self.node}:{self.port} in {how} in cluster {self.cluster}: {named}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +93,9 @@ class Plaintext:
         """PlaintextInUse if a node that becomes strict is called so; `at`: where the request says it of a node."""
         cut = [pair for pair in self.pairs if will.strict(pair.node) and not was.strict(pair.node)]
         if cut:
-            told = (Violation(at(p.node), "called_in_plaintext", f"{p} ({REASON}): {REMEDY}") for p in cut)
-            raise PlaintextInUse(told, self.silent)
+            raise PlaintextInUse(map(partial(_cut, at), cut), self.silent)
+
+
+def _cut(at: Callable[[str], str], pair: Pair) -> Violation:
+    code = "called_in_app_mesh_tls" if pair.secured else "called_in_plaintext"
+    return Violation(at(pair.node), code, f"{pair} ({pair.reason}): {REMEDY}")

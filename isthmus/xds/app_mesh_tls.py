@@ -30,6 +30,7 @@ from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP
 from isthmus.xds import material, tls
 from isthmus.xds.endpoints import PLAINTEXT
 from isthmus.xds.material import Half
+from isthmus.xds.snapshot import Resource
 from isthmus.xds.sources import packed
 
 BY_MEMBERS = {ALPN_H2: "app-mesh-h2", ALPN_H1: "app-mesh-h1", ALPN_TCP: "app-mesh-tcp"}
@@ -130,11 +131,23 @@ def upstream(said: Calling, alpn: str) -> base_pb2.TransportSocket:
 
 def without_proxy(said: Calling, alpn: str) -> cluster_pb2.Cluster.TransportSocketMatch:
     """The same for an endpoint without a proxy, by the name that it is found under."""
+    out = _matching()
+    out.transport_socket.CopyFrom(_upstream(said, SPOKEN[alpn], said.name, _certificate(said)))
+    return out
+
+
+def _matching() -> cluster_pb2.Cluster.TransportSocketMatch:
     match = Struct()
     match.fields["transport"].string_value = PLAINTEXT
-    return cluster_pb2.Cluster.TransportSocketMatch(
-        name=WITHOUT_PROXY, match=match, transport_socket=_upstream(said, SPOKEN[alpn], said.name, _certificate(said))
-    )
+    return cluster_pb2.Cluster.TransportSocketMatch(name=WITHOUT_PROXY, match=match)
+
+
+_MATCHING = _matching().SerializeToString(deterministic=True)
+
+
+def may_be_without_proxy(backend: Resource) -> bool:
+    """Whether a proxy with this backend calls those of its endpoints so that have none; the socket comes after it."""
+    return _MATCHING in backend.body
 
 
 def _certificate(said: Calling) -> secret_pb2.SdsSecretConfig | None:

@@ -136,6 +136,12 @@ def plaintext(name: str) -> str:
     return f"{PLAINTEXT}/{name}"
 
 
+def of_plaintext(name: str) -> str | None:
+    """The inverse of `plaintext`, of a name that may be quoted; None for every other name."""
+    family, _, rest = name.partition("/")
+    return "/".join(escaped(plain(segment)) for segment in rest.split("/")) if family == PLAINTEXT else None
+
+
 def outbound_tcp(port: int) -> str:
     """The listener for the application's connections to a TCP port of its backends."""
     return f"{OUTBOUND}/tcp/{port}"

@@ -21,14 +21,14 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import base_pb2
+from envoy.config.core.v3 import address_pb2, base_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from envoy.extensions.clusters.aggregate.v3 import cluster_pb2 as aggregate_pb2
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from envoy.type.matcher.v3 import string_pb2
 
-from isthmus.values import ANY
+from isthmus.wire import of_any
 from isthmus.xds import names
 from isthmus.xds.app_mesh_tls import WITHOUT_PROXY
 from isthmus.xds.endpoints import HEALTH, MATCH, PLAINTEXT, nothing
@@ -40,6 +40,7 @@ NOBODY = "spiffe://nowhere.invalid"
 
 _Assignment: TypeAlias = endpoint_pb2.ClusterLoadAssignment
 _Endpoint: TypeAlias = endpoint_components_pb2.LbEndpoint
+_Further: TypeAlias = endpoint_components_pb2.Endpoint.AdditionalAddress
 
 
 class _Way(NamedTuple):
@@ -181,16 +182,17 @@ _CALLED = frozenset({0, HEALTH["healthy"]})
 
 
 class _Placed:
-    """Endpoints by priority and place, each address once."""
+    """Endpoints by priority and place, each address once: gRPC refuses all where two have one, even a further."""
 
     def __init__(self) -> None:
         self._places: dict[tuple[int, bytes], dict[tuple[str, int], _Endpoint]] = defaultdict(dict)
         self._seen: dict[tuple[str, int], _Endpoint] = {}
+        self._others: dict[tuple[str, int], Sequence[_Further]] = {}
 
     def put(self, priority: int, where: base_pb2.Locality, each: _Endpoint) -> None:
         """An endpoint; one whose address is there already adds its weight to that."""
         address = each.endpoint.address.socket_address
-        key = (address.address, address.port_value)
+        key = _key(address)
         if key in self._seen:
             self._seen[key].load_balancing_weight.value += each.load_balancing_weight.value or 1
             return
@@ -198,6 +200,7 @@ class _Placed:
         made.load_balancing_weight.value = each.load_balancing_weight.value or 1
         made.endpoint.hostname = each.endpoint.hostname
         made.endpoint.address.socket_address.CopyFrom(address)
+        self._others[key] = list(each.endpoint.additional_addresses)
         self._seen[key] = made
         self._places[priority, where.SerializeToString(deterministic=True)][key] = made
 
@@ -209,17 +212,23 @@ class _Placed:
     ) -> None:
         """A slot of another cluster: that cluster's gateways, asked for any of its instances."""
         cluster = locality.locality.sub_zone
+        anyone = of_any(slot.endpoint.hostname)
         where = base_pb2.Locality(region=locality.locality.region, sub_zone=cluster)
         for place in gateways.get(names.peer(cluster), _Assignment()).endpoints:
             for gateway in place.lb_endpoints:
                 each = _Endpoint(load_balancing_weight=slot.load_balancing_weight)
                 each.endpoint.CopyFrom(gateway.endpoint)
-                each.endpoint.hostname = f"{ANY}.{slot.endpoint.hostname.partition('.')[2]}"
+                each.endpoint.hostname = anyone
                 self.put(locality.priority, where, each)
 
     def assigned(self) -> _Assignment:
         """Priorities without a gap; gRPC passes over a place without a weight."""
-        out = _Assignment()
+        out, taken = _Assignment(), set(self._seen)
+        for first, others in sorted(self._others.items()):
+            free = {_key(other.address.socket_address): other for other in others}
+            further = self._seen[first].endpoint.additional_addresses
+            further.extend(other for key, other in free.items() if key not in taken)
+            taken |= free.keys()
         levels = sorted({priority for priority, _ in self._places})
         for priority, where in sorted(self._places):
             members: Sequence[_Endpoint] = [each for _, each in sorted(self._places[priority, where].items())]
@@ -227,6 +236,10 @@ class _Placed:
             part.locality.ParseFromString(where)
             part.load_balancing_weight.value = sum(each.load_balancing_weight.value for each in members)
         return out
+
+
+def _key(address: address_pb2.SocketAddress) -> tuple[str, int]:
+    return address.address, address.port_value
 
 
 def _read(assignment: Resource) -> _Assignment:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.wire import FIRST, V1, VERSIONS, Sni, Version, accepted, spoken, wildcards
+from isthmus.wire import FIRST, V1, VERSIONS, Sni, Version, accepted, of_any, spoken, wildcards
 
 LABEL = "n6mj2g6lq3ibdlic7yamatfep4"
 ASKED = Sni("slot123456", 8080, "service123456", LABEL)
@@ -31,6 +31,16 @@ def test_a_name_is_read_as_it_was_said_in_every_version(slot: str, port: int, se
     asked = Sni(slot, port, service, label)
     for version in ALL:
         assert Sni.parse(asked.text("mesh.example", version), "mesh.example", ALL) == asked
+
+
+@given(IDS, st.integers(1, 65535), IDS, IDS)
+def test_whoever_asks_for_one_can_ask_for_any(slot: str, port: int, service: str, label: str) -> None:
+    asked = Sni(slot, port, service, label)
+    for version in ALL:
+        said = of_any(asked.text("mesh.example", version), ALL)
+        assert said == asked._replace(slot="any").text("mesh.example", version)
+    with pytest.raises(ValueError, match="is no SNI of a mesh"):
+        of_any(asked.text("mesh.example", V2))
 
 
 def test_the_first_version_is_as_the_contract_spells_it() -> None:

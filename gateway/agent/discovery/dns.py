@@ -20,6 +20,7 @@ from dns.rdatatype import RdataType
 from gateway.agent.discovery.answers import EMPTY_AGAIN, LATEST, Answer
 from gateway.agent.discovery.sources import family
 from isthmus.errors import Invalid, Unavailable
+from isthmus.hostport import parted
 from isthmus.ir.found import Dns
 from isthmus.xds.resolved import Address
 
@@ -83,9 +84,9 @@ class DnsSource:
 
 
 def _server(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
     try:
-        return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
+        host, port = parted(text)
+        return str(ip_address(host)), port
     except ValueError:
         raise Invalid.one("", "not_an_address", f"the DNS server {text!r} is not IP:PORT") from None
 

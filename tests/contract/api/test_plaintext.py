@@ -101,6 +101,19 @@ async def test_a_mesh_becomes_strict_only_once_nobody_is_called_in_plaintext(
     assert (await api.put(URL, json=settings("strict"), headers=THERE)).status_code == 200
 
 
+async def test_nor_while_instances_without_a_proxy_are_called_in_app_meshs_tls(
+    api: httpx.AsyncClient, report: Report
+) -> None:
+    report("west", pair("blue") | {"app_mesh_tls": True}, pair("green"))
+    secured, plain = (await api.get(f"{URL}/plaintext")).json()["items"]
+    assert secured["reason"].removeprefix(plain["reason"]).startswith(": App Mesh's TLS is no plaintext")
+    answer = await strict(api, "blue")
+    assert named(answer) == {"/mode": "VirtualNode front calls blue:8080 in App Mesh's TLS in cluster west: blue-1"}
+    assert [each["code"] for each in answer.json()["errors"]] == ["called_in_app_mesh_tls"]
+    report("west", pair("green"))
+    assert (await strict(api, "blue")).status_code == 201
+
+
 async def test_a_mesh_may_be_strict_from_its_beginning(api: httpx.AsyncClient) -> None:
     assert (await api.put(URL, json={"spec": {}, "settings": {"transport": "strict"}}, headers=NEW)).status_code == 201
 

@@ -13,6 +13,7 @@ import pytest
 
 from isthmus.model.definition import Definition
 from isthmus.model.document import Document
+from isthmus.xds.snapshot import Type
 from tests import build
 from tests.contract.envoy.applications import HANGS, Does
 from tests.contract.envoy.authorities import Authority
@@ -28,6 +29,8 @@ SECOND = {"unit": "s", "value": 1}
 UNAVAILABLE = 14
 BLUES = {"east": ["blue-east"], "west": ["blue-west", "other-west"]}
 SOON = 30.0
+NOWHERE = "fd00::77"
+"""An address that nobody has."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +68,9 @@ def client(host: Host) -> Client:
     return host.client()
 
 
-def mesh(where: str, *more: Document, transport: str = "strict", route: Json = None) -> Definition:
+def mesh(
+    where: str, *more: Document, transport: str = "strict", route: Json = None, preference: Json = None
+) -> Definition:
     """`front` calls one service, whose nodes run in a cluster; all goes to `blue` if `route` says nothing else."""
     nodes = ("blue", "green")
     made = [
@@ -78,7 +83,8 @@ def mesh(where: str, *more: Document, transport: str = "strict", route: Json = N
         build.route(protocol="grpc", **({"targets": {"blue": 1}} | (route or {}))),
     ]
     keyed = {each.key: each for each in (*made, *more)}
-    return build.definition(*keyed.values(), settings={"transport": transport})
+    spec = {"serviceDiscovery": {"ipPreference": preference}} if preference else {}
+    return build.definition(*keyed.values(), settings={"transport": transport}, spec=spec)
 
 
 def tell(stage: Stage, host: Host, definition: Definition) -> None:
@@ -202,6 +208,19 @@ def test_a_port_with_app_meshs_own_tls_is_called_in_the_meshs(
     assert any("these are not called" in lack for lack in host.lacks) == (mode == "STRICT" and where == "east")
     tell(stage, host, mesh(where))
     answering(client, BLUES[where])
+
+
+def test_an_instance_is_called_at_its_other_address_where_the_first_leads_nowhere(stage: Stage, host: Host) -> None:
+    """The proxy of `blue` does not hear of the first, which it could not listen at."""
+    tell(stage, host, mesh("east", preference="IPv6_PREFERRED"))
+    stage.also["blue-east"] = NOWHERE
+    try:
+        host.tell()
+        (near,) = (r for r in host.told if (r.type, r.name) == (Type.ENDPOINTS, f"mtls/node/blue/{GRPC}"))
+        assert NOWHERE.encode() in near.body
+        answering(host.client(), BLUES["east"])
+    finally:
+        stage.also.clear()
 
 
 def test_who_has_no_credentials_reaches_only_instances_without_a_proxy(

@@ -160,6 +160,19 @@ def test_instances_without_a_proxy_are_not_called_where_they_take_app_meshs_tls(
     assert (parts(resources), lost) == (near, [])
 
 
+def test_each_address_of_an_instance_is_told_once() -> None:
+    """GRPC refuses all endpoints where two have one."""
+    both = replace(PROXIED, also="fd00::1", families=(4, 6))
+    also = replace(both, name="b3", address="10.0.0.3")
+    near = made(cluster(), found(both, also))[0][Type.ENDPOINTS, names.mtls(NAME)]
+    (place,) = endpoint_pb2.ClusterLoadAssignment.FromString(near.body).endpoints
+    further = [[a.address.socket_address.address for a in e.endpoint.additional_addresses] for e in place.lb_endpoints]
+    assert (addresses(near), further) == ([("10.0.0.1", 15006), ("10.0.0.3", 15006)], [["fd00::1"], []])
+    met = made(cluster(), found(both, replace(PROXIED, name="b3", address="fd00::1")))[0]
+    (place,) = endpoint_pb2.ClusterLoadAssignment.FromString(met[Type.ENDPOINTS, names.mtls(NAME)].body).endpoints
+    assert not any(each.endpoint.additional_addresses for each in place.lb_endpoints)
+
+
 def test_another_cluster_is_its_gateways_each_once() -> None:
     slots = tuple(RemoteSlot(f"s{n}", f"zone{n}", weight=n, ports=(9090,)) for n in (1, 2, 3))
     sick = replace(slots[0], slot="sick", health="unhealthy")
