@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 
+from gateway.edge import requests
 from gateway.edge.lines import line
 from gateway.edge.pings import TOLERANT
 from gateway.warden.proxy import Proxy, Stream
@@ -97,7 +98,7 @@ class Socket:
     def __init__(self, path: Path, proxy: Proxy, heard: Callable[[Proxy], None]) -> None:
         self._path = path
         self._server = grpc.aio.server(options=_OPTIONS)
-        ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(Ads(proxy, heard), self._server)
+        requests.add(Ads(proxy, heard), self._server)
 
     async def open(self) -> None:
         """Listen; Invalid if the path is too long for a socket."""

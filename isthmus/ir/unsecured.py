@@ -15,11 +15,13 @@ from isthmus.model.key import Key
 from isthmus.model.kinds.listener_certificates import ListenerCertificatesSpec
 from isthmus.model.kinds.virtual_gateway import VirtualGatewayListener, VirtualGatewaySpec
 from isthmus.model.kinds.virtual_node import Listener, VirtualNodeSpec
+from isthmus.model.patterns import wildcard
 
 _DISABLED = "TLS of this listener is disabled"
 _STRICT = "the node's transport is strict, so no plaintext is taken"
 _UNASKED = "it is not enforced, and no backend demands it: calls between proxies are in the mesh's own mutual TLS"
 _UNCALLED = "no backend is called by this policy"
+_TOO_WILD = "Envoy takes no pattern with so many wildcards, so no certificate is for this name"
 _WILD = "a wildcard stands for other names only where TLS is not enforced"
 
 Port = tuple[str, int]
@@ -109,10 +111,10 @@ def _of_policy(key: Key, each: _Said, said: Said) -> Iterator[Ineffective]:
                 key, f"{each.pointer}/ports/{i}", "no backend that is called by this policy has this port"
             )
     yield from (Ineffective(key, each.pointer, reason) for reason in _failing(each.policy, used, said))
-    for i, name in enumerate(each.policy.server.names if each.policy.enforced else ()):
-        if "*" in name:
+    for i, name in enumerate(each.policy.server.names):
+        if "*" in name and (each.policy.enforced or wildcard(name) is None):
             at = f"{each.pointer}/validation/subjectAlternativeNames/match/exact/{i}"
-            yield Ineffective(key, at, _WILD)
+            yield Ineffective(key, at, _WILD if each.policy.enforced else _TOO_WILD)
 
 
 def _failing(policy: Policy, used: Iterable[Port], said: Said) -> Iterator[str]:

@@ -28,6 +28,18 @@ def refusal(pattern: str) -> str | None:
     return None if size <= MAX_PROGRAM_SIZE else f"its program size is {size}, more than {MAX_PROGRAM_SIZE}"
 
 
+@lru_cache(maxsize=4096)
+def wildcard(name: str) -> str | None:
+    """A host's name in which each `*` stands for one label, as a pattern; None if Envoy would not take it."""
+    pattern = r"[^.]+".join(map(_quoted, name.split("*")))
+    return pattern if refusal(pattern) is None else None
+
+
+def _quoted(text: str) -> str:
+    """As RE2 reads it letter by letter; Python's own escapes are not all known to it."""
+    return "".join(f"\\{c}" if c in r"\.+*?()|[]{}^$" else c for c in text)
+
+
 def _words(error: Exception) -> str:
     text = error.args[0]
     return text.decode() if isinstance(text, bytes) else str(text)

@@ -26,6 +26,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from isthmus.ir.transport import Calling, Demand, Shown
+from isthmus.model.patterns import wildcard
 from isthmus.values import ALPN_H1, ALPN_H2, ALPN_TCP
 from isthmus.xds import material, tls
 from isthmus.xds.endpoints import PLAINTEXT
@@ -52,7 +53,6 @@ WITHOUT_PROXY = "without-proxy"
 _NOWHERE = "nowhere.invalid"
 """What no certificate is for (RFC 6761 §6.4)."""
 
-_LABEL = r"[^.]+"
 _EITHER = (common_pb2.SubjectAltNameMatcher.DNS, common_pb2.SubjectAltNameMatcher.URI)
 
 _Chain: TypeAlias = listener_components_pb2.FilterChain
@@ -186,10 +186,10 @@ def _common(
 
 
 def _sans(demanded: Demand) -> Iterator[common_pb2.SubjectAltNameMatcher]:
-    """Names in DNS or as URIs; an empty name is one that nobody has."""
+    """Names in DNS or as URIs; an empty name is one that nobody has, and so is a pattern that RE2 does not take."""
     for name in demanded.names:
-        if demanded.wild and "*" in name:
-            pattern = _LABEL.join(_quoted(part) for part in name.split("*"))
+        pattern = wildcard(name) if demanded.wild and "*" in name else None
+        if pattern is not None:
             yield _matcher(_EITHER[0], string_pb2.StringMatcher(safe_regex=regex_pb2.RegexMatcher(regex=pattern)))
         else:
             for kind in _EITHER:
@@ -198,8 +198,3 @@ def _sans(demanded: Demand) -> Iterator[common_pb2.SubjectAltNameMatcher]:
 
 def _matcher(kind: int, matcher: string_pb2.StringMatcher) -> common_pb2.SubjectAltNameMatcher:
     return common_pb2.SubjectAltNameMatcher(san_type=kind, matcher=matcher)
-
-
-def _quoted(text: str) -> str:
-    """As RE2 reads it letter by letter; Python's own escapes are not all known to it."""
-    return "".join(f"\\{c}" if c in r"\.+*?()|[]{}^$" else c for c in text)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 import grpc
-from envoy.service.discovery.v3 import ads_pb2_grpc
 
 from gateway.agent.aws_image.certificate import Certificate
 from gateway.agent.aws_image.credentials import Credentials
@@ -15,6 +14,7 @@ from gateway.agent.aws_image.verifier import Verifier
 from gateway.agent.cluster import Cluster
 from gateway.agent.finishing import whole
 from gateway.agent.host import OPTIONS
+from gateway.edge import requests
 from gateway.edge.lines import line
 from isthmus.errors import Invalid
 
@@ -28,9 +28,7 @@ class Server:
         self._settings = settings
         self._server = grpc.aio.server(options=OPTIONS)
         credentials = Credentials(verifier, settings.signed_hosts(), clock)
-        ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(
-            Ads(cluster, credentials, settings, clock), self._server
-        )
+        requests.add(Ads(cluster, credentials, settings, clock), self._server)
 
     async def start(self) -> None:
         """Open the port; Invalid if it is taken or the certificate is none."""

@@ -15,6 +15,7 @@ import grpc
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from google.protobuf.any_pb2 import Any as Packed
 
+from gateway.edge import requests
 from isthmus.xds.snapshot import TYPE_OF_URL, TYPE_URL, Resource, Type
 
 Discovered = tuple[str, str]
@@ -132,7 +133,7 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc
         self._nonces = itertools.count(1)
         self.refused: list[str] = []
         self._server = grpc.server(ThreadPoolExecutor(32))
-        ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)
+        requests.add(self, self._server)
         self.port = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
 
