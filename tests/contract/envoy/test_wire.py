@@ -159,8 +159,15 @@ TABLE = [
 """A port, what is offered, what is said then, and whether it is answered."""
 
 
+def _named(row: tuple[int, Sequence[str], bytes, bool]) -> str:
+    """Without the port, which is another in every process."""
+    port, offered, words, _ = row
+    said = {H1_WORDS: "HTTP/1.1", H2_WORDS: "HTTP/2"}.get(words, "bytes")
+    return f"{said} in {'+'.join(offered) or 'nothing'} to {'tcp' if port == TCP else 'http'}"
+
+
 @pytest.mark.parametrize("through", ["the instance", "the gateway"])
-@pytest.mark.parametrize(("port", "offered", "words", "answered"), TABLE)
+@pytest.mark.parametrize(("port", "offered", "words", "answered"), TABLE, ids=map(_named, TABLE))
 def test_each_protocol_of_the_mesh_carries_what_it_says_and_nothing_else(
     world: World, tmp_path: Path, through: str, port: int, offered: Sequence[str], words: bytes, *, answered: bool
 ) -> None:
