@@ -41,6 +41,7 @@ class Cluster:
         self._sightings: dict[str, Sighting] = {}
         self._sessions: set[int] = set()
         self._session = 0
+        self._looked = False
         self._dirty = asyncio.Event()
         self._waiting: set[asyncio.Event] = set()
         self.settled = Settled()
@@ -105,8 +106,14 @@ class Cluster:
     # what discovery says
 
     def found(self, found: Found) -> None:
-        """Have what discovery sees now."""
+        """Have what discovery sees now; from the first look all follows at once.
+
+        Wardens are let in after it, and one that is told of a world before it would forget its proxies.
+        """
         self._change(found=found, proxied=remaining(self._world.proxied, found))
+        if not self._looked:
+            self._looked = True
+            self._resettle()
 
     def remembered(self, proxied: Proxied) -> Arriving:
         """Believe what is kept now of instances that have a proxy, but of none that has gone; what of it is new."""

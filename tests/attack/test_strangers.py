@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from tests.certificates import brought
 from tests.conftest import ACCOUNT
 from tests.contract.api.conftest import NEW, THERE, Counts
 
@@ -30,8 +32,15 @@ SPECS: dict[str, dict[str, Any]] = {
     "Placement": {"clusters": [CANARY]},
     "Transport": {"mode": "strict"},
     "Binding": {"node": CANARY, "match": {"file": CANARY}},
+    "ListenerCertificates": {"node": CANARY, "port": 80, "certificates": [f"arn:aws:acm:us-east-1:{ACCOUNT}:{CANARY}"]},
 }
 """A valid spec of every kind, all named alike."""
+
+
+def sent(domain: str) -> dict[str, str]:
+    """A certificate, as it is imported."""
+    pair = brought(domain)
+    return {"chain": pair.chain.decode(), "private_key": pair.key.decode()}
 
 
 @pytest.fixture
@@ -39,6 +48,9 @@ async def victim(api: httpx.AsyncClient) -> httpx.AsyncClient:
     """An org with one of everything, all of the same name, but for what we name."""
     assert (await api.post("/v1/clusters", json={"name": CANARY, "region": "us-east-1"})).status_code == 201
     assert (await api.post("/v1/access-keys")).status_code == 201
+    above = await api.post("/v1/certificate-authorities", json={"made": {"name": CANARY}})
+    assert above.status_code == 201, above.text
+    assert (await api.post("/v1/certificates", json={"imported": sent(f"{CANARY}.example")})).status_code == 201
     resources = [document(kind, CANARY) for kind in SPECS]
     made = await api.put(f"/v1/meshes/{CANARY}", json={"spec": {}, "resources": resources}, headers=NEW)
     assert made.status_code == 201, made.text
@@ -57,6 +69,8 @@ def body(operation: str) -> Any:  # noqa: ANN401 - JSON
         return [{"op": "put", "document": document("VirtualNode", "mine")}]
     if operation == "changeAccessKey":
         return {"status": "inactive"}
+    if operation == "replaceCertificate":
+        return sent("mine.example")
     kind = operation.removeprefix("put")
     return {"spec": SPECS.get(kind, {})} if operation.startswith("put") else {}
 
@@ -79,15 +93,21 @@ async def test_a_strangers_names_are_as_if_nobody_had_them(
 ) -> None:
     contract = (await victim.get("/openapi.json")).json()
     (key,) = [item["access_key_id"] for item in (await victim.get("/v1/access-keys")).json()["items"]]
-    owners = [(CANARY, ACCOUNT, key), ("nobody", "999999999999", "AKIANOBODY")]
+    (authority,) = [item["id"] for item in (await victim.get("/v1/certificate-authorities")).json()["items"]]
+    (certificate,) = [item["id"] for item in (await victim.get("/v1/certificates")).json()["items"]]
+    owners = [
+        (CANARY, ACCOUNT, key, authority, certificate),
+        ("nobody", "999999999999", "AKIANOBODY", str(UUID(int=1)), str(UUID(int=2))),
+    ]
     before, tried = rows(), 0
     for operation, method, path, condition in attempts(contract):
         for prefix in ("", FULL):
             if (operation, condition, prefix) == ("putMesh", NEW, ""):
                 continue  # makes a mesh of the stranger's own
             answers = []
-            for name, account, access_key in owners:
-                url = path.format(mesh=prefix + name, name=name, account=account, access_key=access_key)
+            for name, account, access_key, signer, shown in owners:
+                ids = {"access_key": access_key, "authority": signer, "certificate": shown}
+                url = path.format(mesh=prefix + name, name=name, account=account, **ids)
                 sent = body(operation) if method in ("put", "post", "patch") else None
                 answers.append(await stranger.request(method.upper(), url, json=sent, headers=condition))
             theirs, nobodys = answers

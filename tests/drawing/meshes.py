@@ -90,6 +90,7 @@ def _settings(maker: Maker) -> Json:
         "exports": maker.one(("all", "listed")),
         "strategy": maker.one(("immediate", "staged")),
         "shared_with": ["111122223333"][: maker.number(0, 1)],
+        "vips": maker.one(("240.0.0.0/8", "127.192.0.0/16")),
     }
     return {name: value for name, value in said.items() if maker.chance(40)}
 
