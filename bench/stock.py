@@ -13,7 +13,7 @@ from tests.contract.envoy.certificates import Domain
 
 Json = dict[str, Any]
 ALPN = {"HTTP2": "stock-h2", "HTTP1": "stock-h1"}
-NAMED = "server.stock.internal"
+NAMED = "any.isthmus.internal"
 """The SNI by which the gateway knows the server."""
 
 BODY = "x" * 1024

@@ -57,16 +57,19 @@ def laned(resource: Resource, lane: int, filters: Mapping[str, str], *, bind: bo
     prefix = f"{lane}|"
     _rename(message, prefix, filters)
     if resource.type is Type.LISTENER and message.HasField("address") and not bind:
+        at, port = _apart(lane, resource.name)
         if message.address.socket_address.protocol == SocketAddress.TCP:  # of UDP Envoy refuses that
             message.bind_to_port.value = False
-        message.address.socket_address.address = _apart(lane, resource.name)
+            message.ClearField("freebind")  # of a socket; that of a name cannot change, and lanes have names in common
+            message.address.socket_address.port_value = port
+        message.address.socket_address.address = at
     return replace(resource, name=prefix + resource.name, body=message.SerializeToString(deterministic=True))
 
 
-def _apart(lane: int, listener: str) -> str:
-    """An address that no other listener has, not even one that is about to go: Envoy adds before it removes."""
-    low = crc32(listener.encode()) % 2**16
-    return f"127.{64 + lane}.{low // 256}.{low % 256}"
+def _apart(lane: int, listener: str) -> tuple[str, int]:
+    """Where no other listener is, not even one that is about to go: Envoy adds before it removes."""
+    high, low = divmod(crc32(listener.encode()), 2**16)
+    return f"127.{64 + lane}.{low // 256}.{low % 256}", 1 + high % 65_000
 
 
 def _filter(resource: Resource, lane: int) -> Resource:
